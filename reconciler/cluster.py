@@ -1,0 +1,98 @@
+"""The port to a cluster: what the reconciler and the commands ask of an API server, and nothing else."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Body = dict[str, Any]
+"""One Kubernetes object, or a part of one, as plain JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """How the API addresses one kind. ``group`` is ``""`` for the core API."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """As manifests say it: ``v1``, ``kueue.x-k8s.io/v1beta2``."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def __str__(self) -> str:
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All pages of one LIST, and the resourceVersion from which a watch goes on."""
+
+    items: Sequence[Body]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One watch event; ``type`` is ADDED, MODIFIED, DELETED or BOOKMARK."""
+
+    type: str
+    object: Body
+
+
+class Cluster(Protocol):
+    """One API server, asked as one user. Calls raise ``ClusterError``; all but ``watch`` and ``log`` end in bounded time."""
+
+    @property
+    def address(self) -> str:
+        """The server's URL, as errors name it."""
+
+    @property
+    def context(self) -> str:
+        """Where the credentials come from: the kubeconfig's context, or ``in-cluster``."""
+
+    def list(self, resource: Resource, *, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
+        """All objects (``namespace=""``: of all namespaces), page by page. A 410 starts again from the first page."""
+
+    def get(self, resource: Resource, name: str, *, namespace: str = "", subresource: str = "") -> Body:
+        """One object. Raises: NotFound."""
+
+    def watch(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        resource_version: str = "",
+        seconds: int = 0,
+    ) -> Iterator[Event]:
+        """Events after that version; ends after ``seconds`` (0: the server's choice) or a cut. Raises: Expired."""
+
+    def apply(self, resource: Resource, body: Body, *, dry_run: bool = False) -> Body:
+        """Server-side apply by field manager ``jobq`` with force; answers the object as it is, or would be."""
+
+    def create(self, resource: Resource, body: Body, *, namespace: str = "", dry_run: bool = False) -> Body:
+        """POST. Raises: Conflict where the name is taken."""
+
+    def delete(
+        self, resource: Resource, name: str, *, namespace: str = "", uid: str = "", background: bool = True
+    ) -> None:
+        """DELETE, of exactly that ``uid`` where one is given. Raises: NotFound, Conflict."""
+
+    def log(
+        self,
+        pod: str,
+        *,
+        namespace: str,
+        container: str = "",
+        follow: bool = False,
+        tail: int | None = None,
+        since_seconds: int | None = None,
+        since_time: str = "",
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
+        """A container's output, in pieces as they come; with ``follow`` until the container ends."""

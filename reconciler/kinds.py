@@ -1,0 +1,72 @@
+"""The closed table of kinds: what a project may consist of, in the order in which it is applied.
+
+List types and atomic fields are those of the API's schemas (``x-kubernetes-list-type``, ``x-kubernetes-map-type``):
+ownership inside them is compared exactly or by key. What isn't named is granular.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reconciler.cluster import Resource
+
+Path = tuple[str, ...]
+"""Field names from the object's root; ``*`` stands for any key of a map, or any item of a list."""
+
+NAMESPACE = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
+SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+LOCAL_QUEUE = Resource("kueue.x-k8s.io", "v1beta2", "localqueues", "LocalQueue")
+ROLE_BINDING = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+
+CLUSTER_QUEUE = Resource("kueue.x-k8s.io", "v1beta2", "clusterqueues", "ClusterQueue", namespaced=False)
+COHORT = Resource("kueue.x-k8s.io", "v1beta2", "cohorts", "Cohort", namespaced=False)
+RESOURCE_FLAVOR = Resource("kueue.x-k8s.io", "v1beta2", "resourceflavors", "ResourceFlavor", namespaced=False)
+PRIORITY_CLASS = Resource(
+    "kueue.x-k8s.io", "v1beta2", "workloadpriorityclasses", "WorkloadPriorityClass", namespaced=False
+)
+WORKLOAD = Resource("kueue.x-k8s.io", "v1beta2", "workloads", "Workload")
+JOB = Resource("batch", "v1", "jobs", "Job")
+POD = Resource("", "v1", "pods", "Pod")
+EVENT = Resource("", "v1", "events", "Event")
+SELF_SUBJECT_REVIEW = Resource(
+    "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What must be known of a kind to compare and apply it without asking its schema."""
+
+    resource: Resource
+    atomic: Sequence[Path] = ()
+    """Lists and maps that are one value: owned whole, compared whole."""
+    keyed: Mapping[Path, Sequence[str]] = field(default_factory=dict)
+    """Lists whose items are found by these fields."""
+    quantities: Sequence[Path] = ()
+    """Values that the server rewrites canonically: compared as exact decimals."""
+    immutable: Sequence[Path] = ()
+    """A change there is one replace: delete, then create."""
+    whole: bool = False
+    """Listed without selector: what lacks our label matters too."""
+    system: bool = False
+    """Lives in jobq-system, one per project."""
+
+
+# In apply order: no access before everything else is there. The reasons stand beside what isn't obvious.
+PROJECT_KINDS: Sequence[Kind] = (
+    Kind(
+        resource=NAMESPACE, whole=True
+    ),  # an unlabelled namespace of a project's name must be seen before the first write
+    Kind(resource=SERVICE_ACCOUNT, atomic=[("imagePullSecrets",)], keyed={("secrets",): ["name"]}),
+    Kind(resource=CONFIG_MAP, whole=True, system=True),
+    Kind(resource=LOCAL_QUEUE, immutable=[("spec", "clusterQueue")]),  # "field is immutable", 422
+    Kind(
+        resource=ROLE_BINDING,
+        atomic=[("roleRef",), ("subjects",)],
+        immutable=[("roleRef",)],
+        whole=True,  # a jobq:* binding without our label still gives access; any other is foreign access
+    ),
+)
+
+BY_KIND: Mapping[tuple[str, str], Kind] = {(kind.resource.group, kind.resource.kind): kind for kind in PROJECT_KINDS}
+APPLY_ORDER: Mapping[tuple[str, str], int] = {key: place for place, key in enumerate(BY_KIND)}

@@ -1,0 +1,292 @@
+"""The nouns that the stages hand on. Frozen; no behaviour beyond identity, order and how they print."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+Body = dict[str, Any]
+
+MANAGER = "jobq"
+"""The field manager of every apply, and the value of the managed-by label."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+PROJECT_LABEL = "jobq.io/project"
+SOURCE_ANNOTATION = "jobq.io/source"
+QUEUE_ANNOTATION = "jobq.io/queue"
+SYSTEM_NAMESPACE = "jobq-system"
+"""Where the catalogue lives, and what admins and the reconciler note about the cluster."""
+CATALOGUE_FORMAT = "1"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Origin:
+    """A place in a declared file; line and column count from 1 (0: the file as a whole)."""
+
+    path: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """Something in the declared files that can't be accepted, or (``warning``) that surely isn't meant."""
+
+    origin: Origin
+    reason: str
+    hint: str = ""
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a snapshot. ``blob`` is git's id of the content; ``data`` is exact bytes."""
+
+    data: bytes
+    blob: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was read: path -> file, by path. ``commit`` is the full id, or ``""`` for a work tree."""
+
+    commit: str
+    files: Mapping[str, File]
+    oddities: Sequence[Problem] = ()
+
+
+class Role(StrEnum):
+    """What a member may do, from least to most."""
+
+    VIEWER = "viewer"
+    RESEARCHER = "researcher"
+    MAINTAINER = "maintainer"
+
+
+class SubjectKind(StrEnum):
+    """Who a member is, as RBAC calls it."""
+
+    USER = "User"
+    GROUP = "Group"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One person or group with a role; ``expires`` is the last day of access, in UTC."""
+
+    kind: SubjectKind
+    name: str
+    role: Role
+    expires: date | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """The one list of words about a job: `defaults` of a project, flags of `submit`, script metadata. None: silent."""
+
+    image: str | None = None
+    cpu: str | None = None
+    memory: str | None = None
+    gpus: int | None = None
+    flavor: str | None = None
+    priority: str | None = None
+    time: str | None = None
+    ttl: str | None = None
+    workdir: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    volumes: Sequence[str] = ()
+    image_pull_secrets: Sequence[str] = ()
+
+
+class WhenInactive(StrEnum):
+    """What a pause does to running jobs."""
+
+    HOLD = "hold"
+    DRAIN = "drain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project with everything resolved: defaults filled in, names of the namespace and the queue included."""
+
+    name: str
+    namespace: str
+    queue: str
+    cluster_queue: str
+    display_name: str
+    description: str
+    tags: Sequence[str]
+    active: bool
+    when_inactive: WhenInactive
+    members: Sequence[Member]
+    defaults: JobOptions
+    source: str
+    """``projects.d/vision.yaml@<blob id>``."""
+    places: Mapping[str, Origin]
+    """Field (dotted) -> where it is said; ``""`` is the file's start."""
+
+    def place(self, path: str = "") -> Origin:
+        """Where a field is said, or the nearest field around it that is."""
+        while path not in self.places and path:
+            path = path.rpartition(".")[0]
+        return self.places[path]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What jobq.toml says, with defaults filled in."""
+
+    cluster: str
+    queue: str = "main"
+    reserved: Sequence[str] = ()
+    reconciler: str = "system:serviceaccount:jobq-system:jobq-reconciler"
+    managed_namespace_label: tuple[str, str] | None = ("kueue.x-k8s.io/managed-namespace", "true")
+    catalogue_readers: Sequence[str] = ("system:authenticated",)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A commit, read and understood. With any problem that is no warning, nothing of it may be applied."""
+
+    commit: str
+    settings: Settings
+    projects: Mapping[str, Project]
+    warnings: Sequence[Problem] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectRef:
+    """Which object, whatever the API version. ``namespace`` is ``""`` for cluster-scoped kinds."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One object as it shall be: ``body`` is all that jobq owns of it."""
+
+    ref: ObjectRef
+    body: Body
+    project: str
+    origin: Origin
+
+
+class Action(StrEnum):
+    """What a change does to its object."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field before and after, as people read it; None: absent."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object to be written. ``uid`` is the live object's, ``""`` for a create; ``body`` is empty for a delete."""
+
+    ref: ObjectRef
+    action: Action
+    project: str
+    because: str
+    body: Body
+    uid: str = ""
+    fields: Sequence[FieldChange] = ()
+    origin: Origin | None = None
+
+
+class Weight(StrEnum):
+    """How much an effect asks for attention: told, or counted by the guard."""
+
+    INFO = "info"
+    WARNING = "warning"
+    DISRUPTIVE = "disruptive"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One consequence in words. ``project`` is ``""`` where it concerns them all."""
+
+    text: str
+    project: str
+    weight: Weight = Weight.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that will be written, in the order in which it will be, and what follows from it."""
+
+    commit: str
+    cluster: str
+    changes: Sequence[Change]
+    effects: Sequence[Effect]
+    unchanged: int
+    projects: int
+    digest: str
+    """Of all changes."""
+    destructive_digest: str
+    """Of what disrupts people only; what an approval names. ``""`` where nothing does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A reason of the guard. ``project`` is ``""`` where the whole run is refused."""
+
+    text: str
+    way_out: str
+    project: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the guard says: ``refusals`` of the whole run, or of the projects in ``skipped`` alone."""
+
+    refusals: Sequence[Refusal] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether nothing at all may be written."""
+        return any(not refusal.project for refusal in self.refusals)
+
+    @property
+    def skipped(self) -> frozenset[str]:
+        """The projects that are left alone."""
+        return frozenset(refusal.project for refusal in self.refusals if refusal.project)
+
+
+class Result(StrEnum):
+    """What became of a change."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    REPLACED = "replaced"
+    DELETED = "deleted"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A change, and what became of it; ``error`` in words where it failed or was skipped."""
+
+    change: Change
+    result: Result
+    error: str = ""
