@@ -1,1 +1,1 @@
-"""The reconciler: a git commit becomes projects on a cluster. ``cycle`` is the sentence, each other module one word of it."""
+"""The reconciler: a git commit becomes projects on a cluster. ``cycle`` is the sentence, the other modules its words."""

@@ -44,7 +44,7 @@ class Event:
 
 
 class Cluster(Protocol):
-    """One API server, asked as one user. Calls raise ``ClusterError``; all but ``watch`` and ``log`` end in bounded time."""
+    """One API server, asked as one user; raises ``ClusterError``. All but ``watch`` and ``log`` are bounded in time."""
 
     @property
     def address(self) -> str:
