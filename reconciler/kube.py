@@ -1,0 +1,520 @@
+"""The port to the API server over the official client's raw calls: one attempt, bounded time, plain JSON values."""
+
+import re
+import ssl
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+import urllib3
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.client.exceptions import ApiException
+from kubernetes.client.rest import RESTResponse
+
+from reconciler.cluster import Body, Event, Listing, Resource
+from reconciler.errors import (
+    ClusterError,
+    Conflict,
+    Expired,
+    Forbidden,
+    NotFound,
+    Rejected,
+    Unauthorized,
+    Unreachable,
+)
+from reconciler.kubeconfig import Access, find_access
+from reconciler.model import MANAGER
+
+PAGE = 500
+LISTS = 4
+"""How often one LIST may start again after a 410 before it is given up."""
+CONNECT_SECONDS = 5
+ANSWER_SECONDS = 15
+SILENCE_SECONDS = 150
+"""A watch sends a bookmark every minute: longer silence is a cut connection."""
+
+_APPLY = "application/apply-patch+yaml"
+_JSON = "application/json"
+_ANSWERS: Mapping[int, type[ClusterError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Expired,
+}
+_RIGHT_PLACE = "is the network (a VPN?) up, and is this the right context?"
+_TROUBLES = (
+    ("certificate has expired", "the server's certificate has expired", "only the cluster's admins can renew it"),
+    (
+        r"certificate verify failed: ([^(]+?) \(",
+        r"the server's certificate isn't trusted: \1",
+        "is this the right server? its authority stands in the kubeconfig",
+    ),
+    (
+        "alert.*certificate|certificate.*alert",
+        "the server doesn't take the client certificate",
+        "get a new one; it may have expired",
+    ),
+    ("(?i)wrong version number|packet length too long", "it speaks no HTTPS", _RIGHT_PLACE),
+    ("(?i)name resolution|not known|getaddrinfo", "its name can't be resolved", _RIGHT_PLACE),
+    ("(?i)connection refused|actively refused", "connection refused", _RIGHT_PLACE),
+)
+"""Words of OpenSSL and the operating system -> what they mean, and what to do."""
+_VALIDITY = re.compile(rb"(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)")
+
+OnWarning = Callable[[str], None]
+T = TypeVar("T")
+
+
+class _ListMeta(msgspec.Struct):
+    resourceVersion: str = ""  # noqa: N815 - the API's own names
+    next: str = msgspec.field(name="continue", default="")
+
+
+class _Page(msgspec.Struct):
+    metadata: _ListMeta
+    items: list[Body] | None = None
+
+
+class _WatchLine(msgspec.Struct):
+    type: str
+    object: Body
+
+
+class _Details(msgspec.Struct):
+    causes: list[dict[str, str]] | None = None
+
+
+class _Status(msgspec.Struct):
+    """https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/."""
+
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+    details: _Details | None = None
+
+
+_page = msgspec.json.Decoder(_Page)
+_line = msgspec.json.Decoder(_WatchLine)
+_status = msgspec.json.Decoder(_Status)
+_body = msgspec.json.Decoder(dict[str, Any])
+
+
+def connect(
+    *, kubeconfig: str = "", context: str = "", workers: int = 16, on_warning: OnWarning = lambda _: None
+) -> "KubeCluster":
+    """The cluster that kubectl would ask with the same words, as the same user. No request is made.
+
+    ``on_warning`` is called with each ``Warning`` the server sends, from the thread that asked.
+    Raises: ClusterError where no server, or no identity, can be found: jobq never asks anonymously.
+    """
+    return KubeCluster(find_access(kubeconfig=kubeconfig, context=context), workers=workers, on_warning=on_warning)
+
+
+class KubeCluster:
+    """``reconciler.cluster.Cluster`` of one server. May be used by ``workers`` threads at once."""
+
+    def __init__(self, access: Access, *, workers: int = 16, on_warning: OnWarning = lambda _: None) -> None:
+        self._access = access
+        self._on_warning = on_warning
+        self._client = _client(access, workers)
+        self._agent = f"{MANAGER}/{version('jobq')}"
+
+    @property
+    def address(self) -> str:
+        """The server's URL."""
+        return self._access.server
+
+    @property
+    def context(self) -> str:
+        """The kubeconfig's context, or ``in-cluster``."""
+        return self._access.context
+
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        self._client.close()
+
+    def list(self, resource: Resource, *, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
+        """All pages; items lack ``apiVersion`` and ``kind``, as the API sends them. Raises: ClusterError."""
+        query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
+        for attempt in range(LISTS):
+            try:
+                return self._pages(resource, namespace, query)
+            except Expired:  # its own continue token would give an inconsistent rest
+                if attempt + 1 == LISTS:
+                    raise
+        raise AssertionError(LISTS)
+
+    def _pages(self, resource: Resource, namespace: str, query: Mapping[str, str]) -> Listing:
+        doing, path = _listing_of(resource, namespace), _path(resource, namespace)
+        page = self._decode(doing, self._ask("GET", path, doing, query=query), _page)
+        items, first = page.items or [], page.metadata
+        while page.metadata.next:
+            more = {**query, "continue": page.metadata.next}
+            page = self._decode(doing, self._ask("GET", path, doing, query=more), _page)
+            items += page.items or ()
+        return Listing(items, first.resourceVersion)
+
+    def get(self, resource: Resource, name: str, *, namespace: str = "", subresource: str = "") -> Body:
+        """One object, or one of its subresources. Raises: NotFound and other ClusterErrors."""
+        doing = f"get {resource} {_named(namespace, name)}{f'/{subresource}' if subresource else ''}"
+        return self._body("GET", _path(resource, namespace, name, subresource), doing)
+
+    def watch(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        resource_version: str = "",
+        seconds: int = 0,
+    ) -> Iterator[Event]:
+        """Events and bookmarks; ends after ``seconds``, or when the connection is cut. Raises: Expired: list again."""
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "labelSelector": labels,
+            "fieldSelector": fields,
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(seconds) if seconds else "",
+        }
+        silence = min(seconds + ANSWER_SECONDS, SILENCE_SECONDS) if seconds else SILENCE_SECONDS
+        doing = f"watch {resource}{_inside(namespace)}"
+        with self._stream(_path(resource, namespace), doing, query, silence) as answer:
+            for line in _lines(_until_cut(_pieces(answer))):
+                event = self._decode(doing, line, _line)
+                if event.type == "ERROR":
+                    self._refuse(doing, int(event.object.get("code", 0)), msgspec.json.encode(event.object), {})
+                yield Event(event.type, event.object)
+
+    def apply(self, resource: Resource, body: Body, *, dry_run: bool = False) -> Body:
+        """Server-side apply by field manager ``jobq``, with force. The object as it is, or would be, afterwards."""
+        meta = body["metadata"]
+        namespace, name = meta.get("namespace", ""), meta["name"]
+        query = {"fieldManager": MANAGER, "force": "true", "dryRun": "All" if dry_run else ""}
+        doing = f"apply {resource} {_named(namespace, name)}"
+        return self._body("PATCH", _path(resource, namespace, name), doing, query, msgspec.json.encode(body), _APPLY)
+
+    def create(self, resource: Resource, body: Body, *, namespace: str = "", dry_run: bool = False) -> Body:
+        """POST; a field that the server doesn't know is refused. Raises: Conflict where the name is taken."""
+        meta = body.get("metadata", {})
+        namespace = namespace or (meta.get("namespace", "") if resource.namespaced else "")
+        query = {"fieldManager": f"{MANAGER}-cli", "fieldValidation": "Strict", "dryRun": "All" if dry_run else ""}
+        doing = f"create {resource} {_named(namespace, meta.get('name', ''))}".rstrip()
+        return self._body("POST", _path(resource, namespace), doing, query, body, _JSON)
+
+    def delete(
+        self, resource: Resource, name: str, *, namespace: str = "", uid: str = "", background: bool = True
+    ) -> None:
+        """DELETE, of exactly that ``uid`` where one is given. Raises: NotFound; Conflict where the uid is another."""
+        options: Body = {"propagationPolicy": "Background" if background else "Foreground"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        doing = f"delete {resource} {_named(namespace, name)}"
+        self._body("DELETE", _path(resource, namespace, name), doing, {}, options, _JSON)
+
+    def log(
+        self,
+        pod: str,
+        *,
+        namespace: str,
+        container: str = "",
+        follow: bool = False,
+        tail: int | None = None,
+        since_seconds: int | None = None,
+        since_time: str = "",
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
+        """The container's bytes as they come. Raises: ClusterError, also where the connection is cut in between."""
+        query = {
+            "container": container,
+            "follow": "true" if follow else "",
+            "tailLines": "" if tail is None else str(tail),
+            "sinceSeconds": "" if since_seconds is None else str(since_seconds),
+            "sinceTime": since_time,
+            "timestamps": "true" if timestamps else "",
+        }
+        doing = f"read the log of {_named(namespace, pod)}"
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
+        with self._stream(path, doing, query, None if follow else ANSWER_SECONDS) as answer, self._transport(doing):
+            yield from _pieces(answer)
+
+    def _body(
+        self,
+        method: str,
+        path: str,
+        doing: str,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content: str = "",
+    ) -> Body:
+        answer = self._ask(method, path, doing, query=query or {}, body=body, content=content)
+        return self._decode(doing, answer, _body)
+
+    def _ask(
+        self, method: str, path: str, doing: str, *, query: Mapping[str, str], body: object = None, content: str = ""
+    ) -> bytes:
+        with self._transport(doing):
+            answer = self._call(method, path, query, ANSWER_SECONDS, body, content)
+            data: bytes = answer.read()
+        if answer.status >= 400:  # noqa: PLR2004 - HTTP's border
+            self._refuse(doing, answer.status, data, answer.headers)
+        return data
+
+    @contextmanager
+    def _stream(
+        self, path: str, doing: str, query: Mapping[str, str], silence: float | None
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        with self._transport(doing):
+            answer = self._call("GET", path, query, silence, None, "", encoding="identity")
+            if answer.status >= 400:  # noqa: PLR2004 - HTTP's border
+                self._refuse(doing, answer.status, answer.read(), answer.headers)
+        try:
+            yield answer.response
+        finally:
+            answer.response.close()
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        silence: float | None,
+        body: object,
+        content: str,
+        encoding: str = "gzip",
+    ) -> RESTResponse:
+        asked = urlencode({key: value for key, value in query.items() if value})
+        headers = self._headers(encoding, content)
+        url = f"{self._access.server}{path}{'?' if asked else ''}{asked}"
+        answer = self._client.call_api(method, url, headers, body, _request_timeout=(CONNECT_SECONDS, silence))
+        for text in answer.headers.getlist("Warning"):
+            self._on_warning(_warning_text(text))
+        return answer
+
+    def _headers(self, encoding: str, content: str) -> urllib3.HTTPHeaderDict:
+        headers = urllib3.HTTPHeaderDict(
+            {"User-Agent": self._agent, "Accept": f"{_JSON}, */*", "Accept-Encoding": encoding}
+        )
+        if content:
+            headers["Content-Type"] = content
+        if identity := _authorization(self._access):
+            headers["Authorization"] = identity
+        for key, value in self._access.impersonate:
+            headers.add(key, value)
+        return headers
+
+    @contextmanager
+    def _transport(self, doing: str) -> Iterator[None]:
+        """What the client raises where no answer came, as Unreachable."""
+        try:
+            yield
+        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
+            text, hint = _no_answer(error)
+            raise Unreachable(f"can't {doing}: {text} ({self._where})", hint=hint) from error
+
+    def _decode(self, doing: str, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+        try:
+            return decoder.decode(data)
+        except msgspec.MsgspecError as error:
+            raise Rejected(
+                f"can't {doing}: the answer is none of a Kubernetes API server ({self._where}): {error}",
+                hint="does the server's address in the kubeconfig lead to something else, such as a login page?",
+            ) from error
+
+    def _refuse(self, doing: str, code: int, data: bytes, headers: Mapping[str, str]) -> NoReturn:
+        try:
+            status = _status.decode(data)
+        except msgspec.MsgspecError:
+            status = _Status(message=data[:200].decode(errors="replace").strip())
+        kind = _ANSWERS.get(code, Rejected)
+        text, hint = _explained(kind, status, self._access)
+        causes = (status.details.causes if status.details else None) or ()
+        wait = headers.get("Retry-After", "")
+        raise kind(
+            f"can't {doing}: {text or f'HTTP {code}'} ({self._where})",
+            hint=hint,
+            code=code,
+            reason=status.reason,
+            causes=causes,
+            retry_after=float(wait) if wait.isdigit() else None,
+        )
+
+    @property
+    def _where(self) -> str:
+        return f"{self.address}, context {self.context}"
+
+
+def _client(access: Access, workers: int) -> ApiClient:
+    configuration = Configuration(
+        host=access.server,
+        retries=False,  # otherwise a lost DELETE is silently sent four times
+        verify_ssl=not access.insecure,
+        tls_server_name=access.server_name or None,
+        connection_pool_maxsize=workers,
+        proxy=access.proxy or ("" if _is_loopback(access.server) else None),
+    )
+    configuration.keep_alive = True  # a followed log may be silent for days, and its connection die meanwhile
+    client = ApiClient(configuration)
+    if access.server.startswith("https:"):
+        client.rest_client.pool_manager.connection_pool_kw["ssl_context"] = _tls(access)
+    if access.insecure:
+        warnings.filterwarnings("ignore", category=urllib3.exceptions.InsecureRequestWarning)
+    return client
+
+
+def _tls(access: Access) -> ssl.SSLContext:
+    """One context for all connections; keys given as data touch the disk only while they are read.
+
+    Python 3.13's VERIFY_X509_STRICT stays off: many clusters' own authorities lack a key identifier.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if access.insecure:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        elif access.authority:
+            context.load_verify_locations(cadata=access.authority.decode("ascii", errors="replace"))
+        else:
+            context.load_default_certs()
+        if access.certificate:
+            _load_identity(context, access)
+    except (ssl.SSLError, ValueError) as error:
+        raise Unauthorized(f"the certificates of context {access.context!r} can't be used: {error}") from error
+    return context
+
+
+def _load_identity(context: ssl.SSLContext, access: Access) -> None:
+    with TemporaryDirectory(prefix="jobq-") as folder:
+        pem = Path(folder, "identity.pem")
+        pem.touch(mode=0o600)
+        pem.write_bytes(access.certificate + b"\n" + access.key)
+        context.load_cert_chain(pem, password=lambda: "")  # an encrypted key is an error, not a prompt
+
+
+def _is_loopback(server: str) -> bool:
+    """Go's clients never send these through a proxy of the environment."""
+    host = urlsplit(server).hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _authorization(access: Access) -> str:
+    """Read anew each time: tokens in files are replaced while a process runs."""
+    if access.token:
+        return f"Bearer {access.token}"
+    if access.token_file:
+        try:
+            return f"Bearer {access.token_file.read_text().strip()}"
+        except OSError as error:
+            raise Unauthorized(f"the token file {access.token_file} can't be read: {error.strerror}") from error
+    if access.basic:
+        return str(urllib3.make_headers(basic_auth=":".join(access.basic))["authorization"])
+    return ""
+
+
+def _path(resource: Resource, namespace: str = "", name: str = "", subresource: str = "") -> str:
+    parts = ["apis", resource.group] if resource.group else ["api"]
+    parts.append(resource.version)
+    if namespace and resource.namespaced:
+        parts += ["namespaces", namespace]
+    parts += [resource.plural, name, subresource]
+    return "".join(f"/{quote(part, safe='')}" for part in parts if part)
+
+
+def _named(namespace: str, name: str) -> str:
+    return f"{namespace}/{name}" if namespace else name
+
+
+def _inside(namespace: str) -> str:
+    return f" in {namespace}" if namespace else ""
+
+
+def _listing_of(resource: Resource, namespace: str) -> str:
+    return f"list {resource}{_inside(namespace)}"
+
+
+def _pieces(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """As they arrive: the API server sends streams in chunks."""
+    yield from answer.stream(2**16)
+
+
+def _until_cut(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """A watch that is cut has simply ended: whoever watches goes on from the last version seen."""
+    try:
+        yield from pieces
+    except (urllib3.exceptions.HTTPError, OSError):
+        return
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Whole lines; the rest of a cut one is dropped."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from filter(None, whole)
+
+
+def _warning_text(header: str) -> str:
+    """``299 - "text"`` as https://www.rfc-editor.org/rfc/rfc9111#section-5.5 had it."""
+    match = re.fullmatch(r'\d{3} \S+ "((?:[^"\\]|\\.)*)".*', header)
+    return re.sub(r"\\(.)", r"\1", match[1]) if match else header
+
+
+def _no_answer(error: Exception) -> tuple[str, str]:
+    """What happened, and what to do, where no answer came."""
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return f"no answer within {ANSWER_SECONDS} s", "it may have been done nevertheless: look before trying again"
+    text = _chain(error)
+    for sign, meaning, hint in _TROUBLES:
+        if match := re.search(sign, text):
+            return match.expand(meaning), hint
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return f"no connection within {CONNECT_SECONDS} s", _RIGHT_PLACE
+    return f"the connection broke ({type(error).__name__})", "look at what was done, then try again"
+
+
+def _chain(error: BaseException | None) -> str:
+    texts = []
+    while error is not None:
+        texts.append(str(error))
+        error = error.__cause__ or error.__context__
+    return " ".join(texts)
+
+
+def _explained(kind: type[ClusterError], status: _Status, access: Access) -> tuple[str, str]:
+    """The server's words, and what to do."""
+    if kind is Unauthorized:
+        return (
+            f"the server doesn't know who asks{_identity(access)}",
+            "get new credentials, or choose another --context",
+        )
+    if kind is Forbidden and " cannot " in status.message:
+        return status.message, "ask the project's maintainer, or the cluster's admins, for access"
+    if kind is NotFound and (not status.reason or "could not find the requested resource" in status.message):
+        return "the server doesn't serve this kind", "is Kueue installed there, in a version that jobq knows?"
+    return status.message, ""
+
+
+def _identity(access: Access) -> str:
+    who = f" (user {access.user!r} of the kubeconfig" if access.user else " (the pod's ServiceAccount"
+    end = _valid_until(access.certificate)
+    return f"{who}{f', certificate valid until {end}' if end else ''})"
+
+
+def _valid_until(certificate: bytes) -> str:
+    """A PEM certificate's notAfter in UTC, as people write it; ``""`` where it can't be told."""
+    try:
+        dates = _VALIDITY.search(ssl.PEM_cert_to_DER_cert(certificate.decode().strip()))
+    except ValueError:
+        return ""
+    if dates is None:
+        return ""
+    short, long = dates[3], dates[4]
+    digits = long.decode() if long else f"{'19' if short >= b'50' else '20'}{short.decode()}"
+    return f"{digits[:4]}-{digits[4:6]}-{digits[6:8]} {digits[8:10]}:{digits[10:12]} UTC"
