@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tests.controlplane import documents
 from tests.controlplane.api import Document
-from tests.controlplane.pki import Authority, Pair, write_private
+from tests.controlplane.pki import Authority
 from tests.controlplane.ports import LOOPBACK, Ports
 
 NAMESPACE: Final = "kueue-system"
@@ -94,8 +94,8 @@ def certificates(folder: Path, authority: Authority) -> Document:
     """Write the certificates that Kueue serves with, below its working directory; the Secret it looks for them in."""
     service = f"{WEBHOOK_SERVICE}.{NAMESPACE}.svc"
     webhook = authority.server(service, "localhost")
-    _write(folder / WEBHOOK_CERTIFICATES, webhook)
-    _write(folder / VISIBILITY_CERTIFICATES, authority.server(VISIBILITY_HOST, "localhost"))
+    webhook.write(_made(folder / WEBHOOK_CERTIFICATES), "tls")
+    authority.server(VISIBILITY_HOST, "localhost").write(_made(folder / VISIBILITY_CERTIFICATES), "apiserver")
     data = {
         "ca.crt": authority.pair.certificate,
         "ca.key": authority.pair.key,
@@ -183,10 +183,9 @@ def _service(name: str, port: int) -> Document:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}
 
 
-def _write(folder: Path, pair: Pair) -> None:
+def _made(folder: Path) -> Path:
     folder.mkdir(parents=True)
-    write_private(folder / "tls.crt", pair.certificate)
-    write_private(folder / "tls.key", pair.key)
+    return folder
 
 
 def _base64(content: bytes) -> str:
