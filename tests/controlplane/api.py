@@ -34,7 +34,7 @@ class Api:
             address.hostname or "", address.port, context=context, timeout=TIMEOUT_SECONDS
         )
 
-    def call(self, method: str, path: str, body: Document | None = None, headers: Mapping[str, str] = {}) -> Any:  # noqa: ANN401, B006 - JSON; never changed
+    def call(self, method: str, path: str, body: Document | None = None, headers: Mapping[str, str] = {}) -> Any:  # noqa: ANN401 - JSON
         """The answer's JSON value, or its text.
 
         Raises:
@@ -53,7 +53,7 @@ class Api:
             self._connection.close()
             raise
         is_json = answer.headers.get_content_type() == "application/json"
-        value = json.loads(text) if is_json else text.decode(errors="replace")
+        value: Any = json.loads(text) if is_json else text.decode(errors="replace")
         if answer.status not in CREATED:
             raise Refused(answer.status, f"{method} {path}: {value['message'] if is_json else value}")
         return value

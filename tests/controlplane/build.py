@@ -221,7 +221,7 @@ def _install_go(packaged: Path, why: str) -> None:
 
 
 def _go(program: Path) -> Go:
-    """The user's Go settings that decide a result are left out; -mod=readonly also shadows one that `go env -w` kept."""
+    """Without the user's settings that decide a result; -mod=readonly also shadows flags that `go env -w` kept."""
     kept = {name: os.environ[name] for name in KEPT_FROM_USER if name in os.environ}
     proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
     certificates = {name: value for name, value in os.environ.items() if name.startswith("SSL_CERT_")}

@@ -83,7 +83,7 @@ def services(ports: Ports) -> list[Document]:
 
 
 def visibility(assets: Path, ports: Ports) -> list[Document]:
-    """The APIServices of pending workloads. To be created once Kueue answers: a failed probe is repeated seconds later."""
+    """The APIServices of pending workloads, to be created once Kueue answers: a failed probe is repeated late."""
     found = documents.read_all(assets, "config/components/visibility/apiservice_*.yaml")
     for service in found:
         service["spec"]["service"]["port"] = ports.kueue_visibility

@@ -13,7 +13,7 @@ NODE_STAGES: Final = ("fast/node-initialize.yaml", "heartbeat-with-lease/node-he
 
 
 def access(assets: Path) -> list[Document]:
-    """kwok's own role, bound to the user it runs as."""
+    """The role that kwok ships, bound to the user it runs as."""
     [role] = documents.read(assets / "kustomize" / "rbac" / "role.yaml")
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -26,7 +26,7 @@ def access(assets: Path) -> list[Document]:
 
 
 def configuration(assets: Path, ports: Ports) -> list[Document]:
-    """kwok's configuration file: options, its stages for nodes, ours for pods (it has none by itself)."""
+    """The configuration file of kwok: options, its stages for nodes, ours for pods (it has none by itself)."""
     options = {
         "manageNodesWithAnnotationSelector": "kwok.x-k8s.io/node=fake",
         "nodeIP": LOOPBACK,

@@ -35,7 +35,7 @@ class Ports:
 
 @contextmanager
 def reserved() -> Iterator[Ports]:
-    """The lowest block of free ports; its first port is held as a lock, so that two control planes never choose the same.
+    """The lowest block of free ports; its first is held as a lock, so that two control planes never share one.
 
     They lie below the ephemeral range: a free port in it may be any outgoing connection's before its owner binds it.
 

@@ -58,6 +58,8 @@ class Processes:
 
     logs: Path
     environment: dict[str, str]
+    ended: Callable[[], bool]
+    """Whether nobody needs the components any more."""
     stopping: str = ""
     _children: list[_Child] = field(default_factory=list)
 
@@ -96,8 +98,13 @@ class Processes:
         return process.pid
 
     def check(self) -> None:
-        """Raises: StopRequested after a signal; ComponentDied, with its log's tail, when one has ended."""
-        if self.stopping:
+        """Return when all is well.
+
+        Raises:
+            StopRequested: after a signal, or when nobody needs the components any more.
+            ComponentDied: one has ended; with its log's tail.
+        """
+        if self.stopping or self.ended():
             raise StopRequested(self.stopping)
         for child in self._children:
             if child.process.poll() is not None:
@@ -148,9 +155,9 @@ class Processes:
 
 
 @contextmanager
-def supervised(logs: Path, environment: dict[str, str]) -> Iterator[Processes]:
+def supervised(logs: Path, environment: dict[str, str], ended: Callable[[], bool]) -> Iterator[Processes]:
     """Processes that are stopped at the end of the block; signals that ask for the end are taken up."""
-    processes = Processes(logs, environment)
+    processes = Processes(logs, environment, ended)
 
     def note(number: int, _frame: FrameType | None) -> None:
         processes.stopping = processes.stopping or signal.Signals(number).name

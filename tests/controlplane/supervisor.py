@@ -5,15 +5,14 @@ import json
 import os
 import shutil
 import ssl
-import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from tests.controlplane import build, components, kueue, kwok, lab, ports, processes
 from tests.controlplane.api import Api, Document, Refused
@@ -23,6 +22,8 @@ from tests.controlplane.ports import LOOPBACK
 from tests.controlplane.processes import Processes, StopRequested
 
 LOCK: Final = "plane.lock"
+SUPERVISOR_LOG: Final = "supervisor.log"
+"""Where whoever starts a supervisor in the background keeps what it says."""
 DESCRIPTION: Final = "plane.json"
 """Written last: while it is there, the control plane is ready."""
 PROBE_SECONDS: Final = 2.0
@@ -39,6 +40,11 @@ class Extent(StrEnum):
     FULL = "full"
 
     @property
+    def options(self) -> list[str]:
+        """How the command line says it."""
+        return {Extent.API: ["--api-only"], Extent.KUBERNETES: ["--no-kueue-process"], Extent.FULL: []}[self]
+
+    @property
     def modules(self) -> tuple[build.Module, ...]:
         """What has to be built for it."""
         return build.ALL if self is not Extent.API else (build.ETCD, build.KUBERNETES, build.KUEUE)
@@ -48,44 +54,44 @@ class InUse(Exception):
     """The folder belongs to a running control plane, or to something else."""
 
 
-Ended = Callable[[], bool]
-"""Whether nobody needs the control plane any more."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted of one control plane."""
+
+    folder: Path
+    extent: Extent = Extent.FULL
+    lab: bool = True
+    """With the lab's nodes and queues, or bare."""
+    temporary: bool = False
+    """Remove the folder at the end, unless something failed: the logs are in it."""
 
 
-def run(folder: Path | None, extent: Extent, ended: Ended, announce: Callable[[Place, float], None]) -> None:
-    """Run a control plane in `folder` until a signal comes or `ended()`; then stop it.
+def run(order: Order, ended: Callable[[], bool], announce: Callable[[Place, float], None]) -> None:
+    """Run a control plane until a signal comes or `ended()`; then stop it. Call from the main thread.
 
-    Without a folder it lives in a temporary one, removed at the end unless something failed: the logs are in it.
+    `announce` is given the place and the seconds it took, when all is ready.
 
     Raises:
         build.BuildError: a program can't be built.
         InUse, ports.NoPortsError: nothing was started.
         processes.ComponentDied, processes.NotReady: a component failed; all were stopped.
     """
-    programs = build.programs(extent.modules)
-    place_folder = folder or Path(tempfile.mkdtemp(prefix="jobq-"))
-    with ExitStack() as stack:
-        stack.enter_context(_claimed(place_folder))
-        block = stack.enter_context(ports.reserved())
-        place = Place(place_folder.resolve(), block, programs)
+    programs = build.programs(order.extent.modules)
+    with _claimed(order.folder), ports.reserved() as block:
+        place = Place(order.folder.resolve(), block, programs)
         place.logs.mkdir()
-        running = stack.enter_context(processes.supervised(place.logs, _environment(place)))
-        try:
-            _live(place, running, extent, ended, announce)
-        except StopRequested:
-            running.stop()
-    if folder is None:
-        shutil.rmtree(place_folder, ignore_errors=True)
+        with suppress(StopRequested), processes.supervised(place.logs, _environment(place), ended) as running:
+            _live(place, running, order, announce)
+    if order.temporary:
+        shutil.rmtree(order.folder, ignore_errors=True)
 
 
-def _live(
-    place: Place, running: Processes, extent: Extent, ended: Ended, announce: Callable[[Place, float], None]
-) -> None:
+def _live(place: Place, running: Processes, order: Order, announce: Callable[[Place, float], None]) -> NoReturn:
     began = time.monotonic()
-    pids = bring_up(place, running, extent)
+    pids = bring_up(place, running, order)
     description = {
         "server": place.server,
-        "extent": extent,
+        "extent": order.extent,
         "supervisor": os.getpid(),
         "pids": pids,
         "programs": {name: str(path) for name, path in place.programs.items()},
@@ -93,13 +99,13 @@ def _live(
     write_private(place.folder / DESCRIPTION, json.dumps(description, indent=1).encode())
     try:
         announce(place, time.monotonic() - began)
-        while not ended():
+        while True:
             running.wait(POLL_SECONDS)
     finally:
         (place.folder / DESCRIPTION).unlink()
 
 
-def bring_up(place: Place, running: Processes, extent: Extent) -> dict[str, int]:
+def bring_up(place: Place, running: Processes, order: Order) -> dict[str, int]:
     """Start everything and set the cluster up; the components' pids, when all is ready to be used.
 
     Raises:
@@ -111,31 +117,32 @@ def bring_up(place: Place, running: Processes, extent: Extent) -> dict[str, int]
     pids["kube-apiserver"] = running.start(components.api_server(place))
     api = _admin(place)
     running.until("the API server is ready", lambda: api.succeeds("/readyz"), seconds=60)
-    _create(running, api, [kueue.namespace(), *lab.basics()])
-    if extent is Extent.API:
+    _create(running, api, [kueue.namespace(), *(lab.basics() if order.lab else [])])
+    if order.extent is Extent.API:
         _serve_crds(running, api, kueue.crds(place.programs["kueue"], None))
     else:
-        pids |= _bring_up_cluster(place, running, api, extent)
-    _create_when_admitted(running, api, lab.queues())
+        pids |= _bring_up_cluster(place, running, api, order)
+    _create_when_admitted(running, api, lab.queues() if order.lab else [])
     api.close()
     return pids
 
 
-def _bring_up_cluster(place: Place, running: Processes, api: Api, extent: Extent) -> dict[str, int]:
+def _bring_up_cluster(place: Place, running: Processes, api: Api, order: Order) -> dict[str, int]:
     _create(running, api, kwok.access(place.programs["kwok"]))
     starts = {"kwok": components.fake_kubelets(place)}
     starts[components.CONTROLLER_MANAGER] = components.controller_manager(place)
     starts[components.SCHEDULER] = components.scheduler(place)
     pids = {"kwok": running.start(starts.pop("kwok"))}
-    if extent is Extent.FULL:
+    if order.extent is Extent.FULL:
         pids["kueue"] = _start_kueue(place, running, api)
     else:
         _serve_crds(running, api, kueue.crds(place.programs["kueue"], None))
     pids |= {name: running.start(component) for name, component in starts.items()}
-    running.until("the fake nodes are ready", lambda: all(_node_is_ready(api, name) for name in lab.fake_nodes()))
+    nodes = lab.fake_nodes() if order.lab else []
+    running.until("the fake nodes are ready", lambda: all(_node_is_ready(api, name) for name in nodes))
     account = "/api/v1/namespaces/default/serviceaccounts/default"
     running.until("the default service account exists", lambda: api.succeeds(account))
-    if extent is Extent.FULL:
+    if order.extent is Extent.FULL:
         _await_kueue(place, running, api)
     return pids
 
@@ -260,12 +267,6 @@ def _claimed(folder: Path) -> Iterator[None]:
         for path in folder.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path != lock:
+            elif path.name not in {LOCK, SUPERVISOR_LOG}:
                 path.unlink()
         yield
-
-
-def say(line: str) -> None:
-    """Write a line for the person in front of the terminal."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
