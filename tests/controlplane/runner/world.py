@@ -1,0 +1,34 @@
+"""What the pods of a node have in common."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.controlplane.runner.api import Api, Resource
+from tests.controlplane.runner.hosts import Hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds for every pod: node name, directory of the runner, hidden paths, PATH, waiting times in seconds."""
+
+    node: str
+    state: Path
+    hide: Sequence[str]
+    path: str
+    back_off_s: float
+    retry_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a pod needs of its node."""
+
+    api: Api
+    settings: Settings
+    hosts: Hosts
+    services: Mapping[str, Resource]
+
+    def directory(self, uid: str) -> Path:
+        """A pod's own directory."""
+        return self.settings.state / "pods" / uid
