@@ -1,0 +1,185 @@
+"""The only writer of stdout and stderr. stdout is data, stderr is talk; colour is for people who watch."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+import typer
+
+from reconciler.errors import JobqError
+
+PIPE_CLOSED = 141
+"""What a shell reports for a program that SIGPIPE ended."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_COLOURS: Mapping[str, str] = {
+    "Running": "green",
+    "Succeeded": "green",
+    "Failed": "red",
+    "TimedOut": "red",
+    "Evicted": "yellow",
+    "Stopped": "yellow",
+    "Held": "yellow",
+    "archived": "bright_black",
+    "paused": "yellow",
+}
+_state = {"colour": True, "debug": False}
+_said: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table; numbers stand right."""
+
+    title: str
+    right: bool = False
+
+
+def prepare(*, colour: bool | None = None, debug: bool | None = None) -> None:
+    """Take over what the command line says of colour and tracebacks; None leaves it."""
+    _state.update({key: value for key, value in (("colour", colour), ("debug", debug)) if value is not None})
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def out(text: str) -> None:
+    """A line of data."""
+    _write(sys.stdout, f"{text}\n")
+
+
+def out_bytes(data: bytes) -> None:
+    """Data as it is, at once: a log."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError as error:
+        raise _closed(sys.stdout) from error
+
+
+def out_json(value: object) -> None:
+    """Data for programs: two spaces of indent, never coloured."""
+    out(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def talk(text: str) -> None:
+    """A line for the person at the terminal."""
+    _write(sys.stderr, f"{text}\n")
+
+
+def warn(text: str) -> None:
+    """A warning, once however often it comes."""
+    if text not in _said:
+        _said.add(text)
+        talk(f"{_styled('warning:', 'yellow', sys.stderr)} {plain(text)}")
+
+
+def complain(error: BaseException) -> None:
+    """``error:`` what, where, why; then ``hint:`` what to do."""
+    talk(f"{_styled('error:', 'red', sys.stderr)} {plain(str(error))}")
+    if isinstance(error, JobqError) and error.hint:
+        talk(f"{_styled('hint:', 'cyan', sys.stderr)} {plain(error.hint)}")
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns. On a terminal they are cut to its width; elsewhere every cell is whole."""
+    if not _is_terminal(sys.stdout):
+        _plain_table(columns, rows)
+        return
+    from rich.console import Console  # noqa: PLC0415 - 50 ms that only a terminal needs
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table(box=None, pad_edge=False, header_style="bold" if _coloured(sys.stdout) else "")
+    for column in columns:
+        grid.add_column(column.title, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        grid.add_row(*(Text(plain(cell), style=_COLOURS.get(cell, "")) for cell in row))
+    console = Console(width=width(), highlight=False, color_system="standard" if _coloured(sys.stdout) else None)
+    with console.capture() as captured:
+        console.print(grid)
+    for line in captured.get().splitlines():
+        out(line.rstrip())
+
+
+def choose(question: str, choices: Sequence[str]) -> str:
+    """One of ``choices``, picked by number or name at the terminal. Asks again until one is."""
+    for number, choice in enumerate(choices, 1):
+        talk(f"{number:>3}  {plain(choice)}")
+    while True:
+        answer = str(typer.prompt(question, err=True)).strip()
+        if answer.isdigit() and 1 <= int(answer) <= len(choices):
+            return choices[int(answer) - 1]
+        if answer in choices:
+            return answer
+        talk(f"a number from 1 to {len(choices)}, or a name")
+
+
+def asks() -> bool:
+    """Whether somebody is there to be asked."""
+    return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+
+
+def debugging() -> bool:
+    """Whether ``--debug`` was given."""
+    return _state["debug"]
+
+
+def width() -> int:
+    """Columns of the terminal, or COLUMNS."""
+    return shutil.get_terminal_size().columns
+
+
+def flush() -> None:
+    """Write what is buffered while a closed pipe can still be told apart from an error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise _closed(sys.stdout) from error
+
+
+def plain(text: str) -> str:
+    """Text that can't steer the terminal, whoever wrote it."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    lines = [[column.title for column in columns], *([plain(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (
+            cell.rjust(size) if column.right else cell.ljust(size)
+            for cell, size, column in zip(line, widths, columns, strict=True)
+        )
+        out("  ".join(cells).rstrip())
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except BrokenPipeError as error:
+        raise _closed(stream) from error
+
+
+def _closed(stream: TextIO) -> typer.Exit:
+    """Nobody reads any more: what is still buffered goes nowhere, without a word."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return typer.Exit(PIPE_CLOSED)
+
+
+def _styled(text: str, colour: str, stream: TextIO) -> str:
+    return typer.style(text, fg=colour, bold=True) if _coloured(stream) else text
+
+
+def _coloured(stream: TextIO) -> bool:
+    """https://no-color.org: any non-empty NO_COLOR."""
+    return _state["colour"] and not os.environ.get("NO_COLOR") and _is_terminal(stream)
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return stream is not None and not stream.closed and stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,1 @@
+"""From what the cluster shows of a job to words. Pure."""

@@ -1,0 +1,267 @@
+"""``jobq``: which command lives where, what exit codes mean, and the one place where errors end.
+
+0 done, 1 error, 2 usage, 3 changes pending, 4 refused, 5 partly failed, 130 interrupted; 100 to 103 belong to ``wait``.
+Commands are named by strings and imported when called: ``jobq --help`` loads none of them.
+"""
+
+import difflib
+import importlib
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.main import get_command_from_info
+from typer.models import CommandInfo
+
+from cli import console
+from reconciler.errors import Interrupted, JobqError, PlanRefused, UsageError
+
+ERROR, USAGE, REFUSED, INTERRUPTED = 1, 2, 4, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command lives. ``home`` is a module whose function has the command's name, or empty for a group."""
+
+    summary: str
+    home: str = ""
+    group: "Table | None" = None
+
+
+Panels = Mapping[str, Mapping[str, Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The commands of a group, by the panels in which help shows them. ``aliases`` lead to names."""
+
+    panels: Panels
+    aliases: Mapping[str, str]
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """All commands by name."""
+        return {name: entry for panel in self.panels.values() for name, entry in panel.items()}
+
+    def find(self, word: str) -> tuple[str, Entry | None]:
+        """The name that a word stands for, and its entry."""
+        name = self.aliases.get(word, word)
+        return name, self.entries.get(name)
+
+
+PROJECT = Table(
+    {
+        "Commands": {
+            "list": Entry("the projects of this cluster, and your role in them", "cli.project.listing"),
+            "select": Entry("choose the project that commands act on", "cli.project.select"),
+            "current": Entry("which project commands act on, and why", "cli.project.current"),
+        }
+    },
+    {},
+)
+COMMANDS = Table(
+    {
+        "For researchers": {
+            "submit": Entry("run a command as a job, when the queue has room for it", "cli.job.submit"),
+            "list": Entry("jobs and how they fare", "cli.job.listing"),
+            "logs": Entry("what a job has printed", "cli.job.logs"),
+            "wait": Entry("wait until jobs have ended", "cli.job.wait"),
+            "project": Entry("list the projects, select one", group=PROJECT),
+        },
+        "For administrators": {
+            "validate": Entry("check the project files of a work tree", "cli.operator.validate"),
+            "render": Entry("show the objects that projects become", "cli.operator.render"),
+            "plan": Entry("show what reconcile would change", "cli.operator.plan"),
+            "reconcile": Entry("make the cluster what the commit says", "cli.operator.reconcile"),
+            "bootstrap": Entry("install what the cluster needs once", "cli.operator.bootstrap"),
+        },
+    },
+    {"projects": "project"},
+)
+
+
+class Command(TyperCommand):
+    """A command; every one takes ``--debug`` and ``--no-color``."""
+
+    def __init__(self, name: str | None, **settings: Any) -> None:  # noqa: ANN401 - handed through to Typer
+        super().__init__(name, **settings)
+        self.params += _common_options()
+
+
+class Group(TyperGroup):
+    """Commands out of a table of strings: loaded when called, never for help or completion."""
+
+    table: Table
+
+    @classmethod
+    def of(cls, table: Table) -> type["Group"]:
+        """The class of one table's groups, as Typer wants it."""
+        return type("Group", (cls,), {"table": table})
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - Typer's own context type is private
+        """The names, in the order of help."""
+        return list(self.table.entries)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as above
+        """Load the command. Raises: UsageError, with the nearest name, where there is none."""
+        name, entry = self.table.find(cmd_name)
+        if entry is None:
+            return None
+        return _group(name, entry) if entry.group else load(name, entry)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
+        """As Typer does, but an unknown name gets a hint."""
+        if self.table.find(args[0])[1] is None and not args[0].startswith("-") and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(args[0], [*self.table.entries, *self.table.aliases], n=1)
+            hint = (
+                f"did you mean `{ctx.command_path} {near[0]}`?" if near else f"`{ctx.command_path} --help` lists them"
+            )
+            raise UsageError(f"there is no command {args[0]!r}", hint=hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
+        """One section of help for each panel."""
+        for title, entries in self.table.panels.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, entry.summary) for name, entry in entries.items()])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:  # noqa: ANN401 - as above
+        """Names and options, without loading a command."""
+        from typer._click.shell_completion import CompletionItem  # noqa: PLC0415 - only here
+
+        names = [
+            CompletionItem(name, help=entry.summary)
+            for name, entry in self.table.entries.items()
+            if name.startswith(incomplete)
+        ]
+        return [*names, *TyperCommand.shell_complete(self, ctx, incomplete)]
+
+
+def load(name: str, entry: Entry) -> TyperCommand:
+    """Import a command. Its module may have ``EXAMPLES`` for the help, and a ``Parser`` of its own."""
+    module = importlib.import_module(entry.home)
+    info = CommandInfo(
+        name=name,
+        cls=getattr(module, "Parser", Command),
+        callback=getattr(module, name, None) or getattr(module, f"{name}_command"),
+        short_help=entry.summary,
+        epilog=_examples(getattr(module, "EXAMPLES", "")),
+    )
+    command = get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+    assert isinstance(command, TyperCommand)  # noqa: S101 - Typer builds what `cls` says
+    return command
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line. Every error ends here, as one sentence and a hint, and as an exit code."""
+    console.prepare()
+    try:
+        code = _app()(args=args, prog_name="jobq", standalone_mode=False)
+        console.flush()
+    except typer.Exit as error:
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except typer.TyperException as error:
+        code = _misused(error)
+    except Exception as error:  # noqa: BLE001 - the boundary
+        code = _failed(error)
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _app() -> typer.Typer:
+    app = typer.Typer(
+        cls=Group.of(COMMANDS),
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=True,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    return app
+
+
+def _root(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """Jobs on a shared cluster: projects are declared in git, and Kueue shares the machines among them."""
+
+
+def _show_version(on: bool) -> None:  # noqa: FBT001 - Typer hands it so
+    if on:
+        console.out(f"jobq {version('jobq')}")
+        raise typer.Exit
+
+
+def _group(name: str, entry: Entry) -> Group:
+    assert entry.group  # noqa: S101 - asked before
+    return Group.of(entry.group)(name=name, help=entry.summary, no_args_is_help=True, rich_markup_mode=None)
+
+
+def _common_options() -> list[Any]:
+    def take(_ctx: object, param: Any, value: bool) -> None:  # noqa: ANN401, FBT001 - Typer calls it so
+        if value:
+            console.prepare(
+                debug=True if param.name == "debug" else None, colour=False if param.name == "no_color" else None
+            )
+
+    return [
+        TyperOption(
+            param_decls=[flag],
+            is_flag=True,
+            is_eager=True,
+            default=False,
+            expose_value=False,
+            callback=take,
+            help=text,
+            show_default=False,
+        )
+        for flag, text in (("--no-color", "No colour (also NO_COLOR)."), ("--debug", "Show tracebacks of errors."))
+    ]
+
+
+def _examples(text: str) -> str | None:
+    return f"\b\nExamples:\n{text.strip()}" if text else None
+
+
+def _misused(error: typer.TyperException) -> int:
+    """The parser's own complaints; a group without a command shows its help."""
+    command = getattr(getattr(error, "ctx", None), "command_path", "jobq")
+    if type(error).__name__ == "NoArgsIsHelpError":
+        console.talk(error.format_message())
+    else:
+        text = error.format_message()
+        console.complain(
+            UsageError(text[:1].lower() + text[1:].rstrip("."), hint=f"`{command} --help` shows its options")
+        )
+    return int(error.exit_code)
+
+
+def _failed(error: Exception) -> int:
+    if console.debugging():
+        console.talk("".join(traceback.format_exception(error)).rstrip())
+    if not isinstance(error, JobqError):
+        text = f"this is a mistake in jobq: {type(error).__name__}: {error}"
+        error = JobqError(text, hint="please report it, with what --debug shows")
+    console.complain(error)
+    match error:
+        case UsageError():
+            return USAGE
+        case PlanRefused():
+            return REFUSED
+        case Interrupted():
+            return INTERRUPTED
+        case _:
+            return ERROR
+
+
+if __name__ == "__main__":
+    main()

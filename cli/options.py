@@ -1,0 +1,71 @@
+"""Every option and argument once, as an Annotated type: the same word means the same thing in every command."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Argument, Option
+
+_OUTPUT = Option("--output", "-o", help="Form of the answer.", show_default=False)
+
+# which cluster
+Kubeconfig = Annotated[
+    str,
+    Option("--kubeconfig", metavar="FILE", help="Kubeconfig file (else KUBECONFIG, ~/.kube/config, the pod's own)."),
+]
+Context = Annotated[str, Option("--context", metavar="NAME", help="Context of the kubeconfig (else its current one).")]
+
+# which project, whose jobs
+ProjectName = Annotated[
+    str, Option("--project", "-p", metavar="NAME", help="Project to act on (else the selected one).")
+]
+AllProjects = Annotated[bool, Option("--all-projects", "-A", help="Every project you may read.")]
+Mine = Annotated[bool, Option("--mine", help="Only mine.")]
+Tag = Annotated[list[str], Option("--tag", metavar="TAG", help="Only with this tag; may be given again.")]
+Here = Annotated[bool, Option("--here", help="For this directory and those below: writes .jobq-project.")]
+SelectedProject = Annotated[str, Argument(metavar="[NAME]", help="The project (asked for on a terminal).")]
+JobName = Annotated[str, Argument(metavar="JOB", help="A job's name, a unique beginning of it, or @latest.")]
+JobNames = Annotated[list[str], Argument(metavar="JOB...", help="Names, unique beginnings of them, or @latest.")]
+
+# forms of answers
+ListOutput = Annotated[Literal["text", "json", "name"], _OUTPUT]
+TableOutput = Annotated[Literal["text", "json"], _OUTPUT]
+SubmitOutput = Annotated[Literal["text", "name", "json", "yaml"], _OUTPUT]
+ReportOutput = Annotated[Literal["text", "json", "markdown"], _OUTPUT]
+ManifestOutput = Annotated[Literal["yaml", "json"], _OUTPUT]
+
+# a job: the words of a project's defaults
+Name = Annotated[str, Option("--name", metavar="NAME", help="Beginning of the job's name (else from the command).")]
+Image = Annotated[str | None, Option("--image", "-i", metavar="IMAGE", help="Container image.")]
+Cpu = Annotated[str | None, Option("--cpu", "-c", metavar="CORES", help="CPU cores: 4, 500m.")]
+Memory = Annotated[str | None, Option("--memory", "-m", metavar="SIZE", help="Memory, request and limit: 8Gi.")]
+Gpus = Annotated[str | None, Option("--gpus", "-g", metavar="N", help="GPUs.")]
+Env = Annotated[list[str], Option("--env", "-e", metavar="KEY=VALUE", help="Environment variable; may be given again.")]
+Priority = Annotated[str | None, Option("--priority", metavar="CLASS", help="Priority class of the queue.")]
+Time = Annotated[str | None, Option("--time", "-t", metavar="DURATION", help="Time limit: 4h, 1d12h, 1-12:00:00.")]
+Ttl = Annotated[str | None, Option("--ttl", metavar="DURATION", help="How long the finished job stays listed: 7d.")]
+Workdir = Annotated[str | None, Option("--workdir", metavar="PATH", help="Directory in which the command starts.")]
+Volume = Annotated[
+    list[str], Option("--volume", metavar="PVC:/PATH[:ro]", help="A claim and where to mount it; may be given again.")
+]
+DryRun = Annotated[
+    Literal["", "client", "server"],
+    Option("--dry-run", metavar="[=client|server]", help="Show the manifest; server: and have it checked there."),
+]
+Command = Annotated[list[str] | None, Argument(metavar="[--] COMMAND...", help="What runs, after --.")]
+
+# following and waiting
+Wait = Annotated[bool, Option("--wait", help="Wait for the end; the exit code is the job's fate.")]
+FollowSubmitted = Annotated[bool, Option("--follow", "-F", help="Show the log until the job ends; implies --wait.")]
+Follow = Annotated[bool, Option("--follow", "-f", help="Wait for the job to start, then show the log until it ends.")]
+Timeout = Annotated[str | None, Option("--timeout", metavar="DURATION", help="Wait no longer than this: 30m.")]
+Tail = Annotated[int | None, Option("--tail", metavar="LINES", min=0, help="Only this many lines from the end.")]
+Timestamps = Annotated[bool, Option("--timestamps", help="Each line's time in front of it.")]
+
+# the projects repository
+TreePath = Annotated[Path, Argument(metavar="[PATH]", help="Work tree of the projects repository.")]
+Repo = Annotated[Path, Option("--repo", metavar="DIR", help="The projects repository.")]
+Ref = Annotated[str, Option("--ref", metavar="REV", help="Commit, branch or tag to read.")]
+Only = Annotated[str, Option("--only", metavar="NAMES", help="Only these projects, separated by commas.")]
+ExitCode = Annotated[bool, Option("--exit-code", help="Exit 3 where changes are pending.")]
+Approved = Annotated[str, Option("--approved", metavar="DIGEST", help="Approve what the plan of this digest disrupts.")]
+Apply = Annotated[bool, Option("--apply", help="Write it to the cluster.")]

@@ -1,0 +1,1 @@
+"""From options to a Job manifest. Pure: no clock, disk, network or randomness."""
