@@ -1,1 +1,1 @@
-"""The command line ``jobq``: commands for researchers in ``project`` and ``job``, for administrators in ``operator``."""
+"""The command line ``jobq``: ``project`` and ``job`` are for researchers, ``operator`` for administrators."""

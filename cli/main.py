@@ -173,6 +173,12 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
+def _show_version(on: bool) -> None:  # noqa: FBT001 - Typer hands it so
+    if on:
+        console.out(f"jobq {version('jobq')}")
+        raise typer.Exit
+
+
 def _app() -> typer.Typer:
     app = typer.Typer(
         cls=Group.of(COMMANDS),
@@ -193,12 +199,6 @@ def _root(
     ] = False,
 ) -> None:
     """Jobs on a shared cluster: projects are declared in git, and Kueue shares the machines among them."""
-
-
-def _show_version(on: bool) -> None:  # noqa: FBT001 - Typer hands it so
-    if on:
-        console.out(f"jobq {version('jobq')}")
-        raise typer.Exit
 
 
 def _group(name: str, entry: Entry) -> Group:
@@ -229,7 +229,8 @@ def _common_options() -> list[Any]:
 
 
 def _examples(text: str) -> str | None:
-    return f"\b\nExamples:\n{text.strip()}" if text else None
+    text = text.strip("\n")
+    return f"\b\nExamples:\n{text}" if text else None
 
 
 def _misused(error: typer.TyperException) -> int:

@@ -20,7 +20,7 @@ ProjectName = Annotated[
 ]
 AllProjects = Annotated[bool, Option("--all-projects", "-A", help="Every project you may read.")]
 Mine = Annotated[bool, Option("--mine", help="Only mine.")]
-Tag = Annotated[list[str], Option("--tag", metavar="TAG", help="Only with this tag; may be given again.")]
+Tag = Annotated[list[str] | None, Option("--tag", metavar="TAG", help="Only with this tag; may be given again.")]
 Here = Annotated[bool, Option("--here", help="For this directory and those below: writes .jobq-project.")]
 SelectedProject = Annotated[str, Argument(metavar="[NAME]", help="The project (asked for on a terminal).")]
 JobName = Annotated[str, Argument(metavar="JOB", help="A job's name, a unique beginning of it, or @latest.")]
@@ -39,13 +39,16 @@ Image = Annotated[str | None, Option("--image", "-i", metavar="IMAGE", help="Con
 Cpu = Annotated[str | None, Option("--cpu", "-c", metavar="CORES", help="CPU cores: 4, 500m.")]
 Memory = Annotated[str | None, Option("--memory", "-m", metavar="SIZE", help="Memory, request and limit: 8Gi.")]
 Gpus = Annotated[str | None, Option("--gpus", "-g", metavar="N", help="GPUs.")]
-Env = Annotated[list[str], Option("--env", "-e", metavar="KEY=VALUE", help="Environment variable; may be given again.")]
+Env = Annotated[
+    list[str] | None, Option("--env", "-e", metavar="KEY=VALUE", help="Environment variable; may be given again.")
+]
 Priority = Annotated[str | None, Option("--priority", metavar="CLASS", help="Priority class of the queue.")]
 Time = Annotated[str | None, Option("--time", "-t", metavar="DURATION", help="Time limit: 4h, 1d12h, 1-12:00:00.")]
 Ttl = Annotated[str | None, Option("--ttl", metavar="DURATION", help="How long the finished job stays listed: 7d.")]
 Workdir = Annotated[str | None, Option("--workdir", metavar="PATH", help="Directory in which the command starts.")]
 Volume = Annotated[
-    list[str], Option("--volume", metavar="PVC:/PATH[:ro]", help="A claim and where to mount it; may be given again.")
+    list[str] | None,
+    Option("--volume", metavar="PVC:/PATH[:ro]", help="A claim and where to mount it; may be given again."),
 ]
 DryRun = Annotated[
     Literal["", "client", "server"],

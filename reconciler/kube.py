@@ -61,7 +61,7 @@ _TROUBLES = (
         "the server doesn't take the client certificate",
         "get a new one; it may have expired",
     ),
-    ("(?i)wrong version number|packet length too long", "it speaks no HTTPS", _RIGHT_PLACE),
+    ("(?i)wrong version number|record layer failure|packet length too long", "it speaks no HTTPS", _RIGHT_PLACE),
     ("(?i)name resolution|not known|getaddrinfo", "its name can't be resolved", _RIGHT_PLACE),
     ("(?i)connection refused|actively refused", "connection refused", _RIGHT_PLACE),
 )

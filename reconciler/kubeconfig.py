@@ -99,11 +99,17 @@ class _File(msgspec.Struct, rename="kebab"):
 class _Merged:
     """All files as one; a cluster and a user come with the folder where their relative paths start."""
 
-    files: Sequence[Path]
+    paths: Sequence[Path]
+    found: bool
     current: str = ""
     clusters: dict[str, tuple[Path, _Cluster]] = field(default_factory=dict)
     users: dict[str, tuple[Path, _User]] = field(default_factory=dict)
     contexts: dict[str, _Context] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """The files, as errors name them."""
+        return ", ".join(map(str, self.paths))
 
     def add(self, path: Path, file: _File) -> None:
         """What an earlier file said stays."""
@@ -116,18 +122,44 @@ class _Merged:
             self.contexts.setdefault(context.name, context.context or _Context())
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    access: Access
+    folder: Path
+    cluster: _Cluster
+
+
 def find_access(*, kubeconfig: str = "", context: str = "", environ: Mapping[str, str] = os.environ) -> Access:
     """Server and identity as ``--kubeconfig``, ``--context`` and the environment mean them. Raises: ClusterError."""
+    merged = _merge(kubeconfig, environ)
+    if _is_pod(merged, context, environ):
+        return _pod_access(environ)
+    chosen = _choose(merged, context)
+    return _with_identity(_with_server(chosen.access, chosen.folder, chosen.cluster), *merged.users[chosen.access.user])
+
+
+def find_server(*, kubeconfig: str = "", context: str = "", environ: Mapping[str, str] = os.environ) -> str:
+    """The server's URL alone, by the same rules, without looking at credentials. Raises: ClusterError."""
+    merged = _merge(kubeconfig, environ)
+    if _is_pod(merged, context, environ):
+        return _pod_server(environ)
+    return _choose(merged, context).access.server
+
+
+def _merge(kubeconfig: str, environ: Mapping[str, str]) -> _Merged:
     paths = _paths(kubeconfig, environ)
     files = [path for path in paths if path.is_file()]
     if kubeconfig and not files:
         raise ClusterError(f"there is no kubeconfig file {kubeconfig}")
-    merged = _Merged(files)
+    merged = _Merged(paths, bool(files))
     for path in files:
         merged.add(path, _read(path))
-    if not (context or merged.current or merged.clusters) and environ.get("KUBERNETES_SERVICE_HOST"):
-        return _pod_access(environ)
-    return _choose(merged, context, paths)
+    return merged
+
+
+def _is_pod(merged: _Merged, context: str, environ: Mapping[str, str]) -> bool:
+    """Whether only the pod's own identity is left, as kubectl sees it."""
+    return not (context or merged.current or merged.clusters) and bool(environ.get("KUBERNETES_SERVICE_HOST"))
 
 
 def _paths(kubeconfig: str, environ: Mapping[str, str]) -> Sequence[Path]:
@@ -149,27 +181,25 @@ def _read(path: Path) -> _File:
         raise ClusterError(f"{path} is no YAML{f': {place[0]}' if place else ''}") from None
 
 
-def _choose(merged: _Merged, wanted: str, paths: Sequence[Path]) -> Access:
-    where = ", ".join(map(str, merged.files or paths))
+def _choose(merged: _Merged, wanted: str) -> _Chosen:
     name = wanted or merged.current
     if not name:
-        raise ClusterError(_nowhere(merged, where), hint="name a file by --kubeconfig or KUBECONFIG, or a --context")
+        raise ClusterError(_nowhere(merged), hint="name a file by --kubeconfig or KUBECONFIG, or a --context")
     if name not in merged.contexts:
-        raise ClusterError(f"there is no context {name!r} in {where}", hint=_nearest(name, merged.contexts))
-    chosen = merged.contexts[name]
-    folder, cluster = merged.clusters.get(chosen.cluster, (Path(), _Cluster()))
+        raise ClusterError(f"there is no context {name!r} in {merged.place}", hint=_nearest(name, merged.contexts))
+    context = merged.contexts[name]
+    folder, cluster = merged.clusters.get(context.cluster, (Path(), _Cluster()))
     if not cluster.server:
-        raise ClusterError(f"context {name!r} in {where} names cluster {chosen.cluster!r}, which has no server there")
-    if chosen.user not in merged.users:
-        raise ClusterError(f"context {name!r} in {where} names user {chosen.user!r}, who isn't there")
-    access = _with_server(Access(server=cluster.server, context=name, user=chosen.user), folder, cluster)
-    return _with_identity(access, *merged.users[chosen.user])
+        raise ClusterError(f"context {name!r} in {merged.place} names cluster {context.cluster!r}: no server is there")
+    if context.user not in merged.users:
+        raise ClusterError(f"context {name!r} in {merged.place} names user {context.user!r}, who isn't there")
+    return _Chosen(Access(server=cluster.server.rstrip("/"), context=name, user=context.user), folder, cluster)
 
 
-def _nowhere(merged: _Merged, where: str) -> str:
-    if merged.files:
-        return f"{where} names no current context"
-    return f"no cluster is configured: {where} isn't there, and this is no pod"
+def _nowhere(merged: _Merged) -> str:
+    if merged.found:
+        return f"{merged.place} names no current context"
+    return f"no cluster is configured: {merged.place} isn't there, and this is no pod"
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
@@ -183,7 +213,6 @@ def _with_server(access: Access, folder: Path, cluster: _Cluster) -> Access:
     authority = _pem(cluster.certificate_authority_data, cluster.certificate_authority, folder, "the authority")
     return replace(
         access,
-        server=cluster.server.rstrip("/"),
         authority=authority,
         insecure=cluster.insecure_skip_tls_verify,
         server_name=cluster.tls_server_name,
@@ -237,15 +266,19 @@ def _pem(data: str, file: str, folder: Path, what: str) -> bytes:
 
 
 def _pod_access(environ: Mapping[str, str]) -> Access:
-    host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT", "443")
     token, authority = _POD_IDENTITY / "token", _POD_IDENTITY / "ca.crt"
     if not (token.is_file() and authority.is_file()):
         raise ClusterError(
             f"this pod has no ServiceAccount token at {_POD_IDENTITY}", hint="name a file by --kubeconfig"
         )
     return Access(
-        server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+        server=_pod_server(environ),
         context=IN_CLUSTER,
         authority=authority.read_bytes(),
         token_file=token,
     )
+
+
+def _pod_server(environ: Mapping[str, str]) -> str:
+    host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT", "443")
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"

@@ -1,0 +1,65 @@
+"""The project that a command acts on: what is said, or else the only one that the caller belongs to."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from cli import clock, settings
+from cli.catalogue import Caller, Entry, read_catalogue, read_entry, role_in, who_am_i
+from cli.settings import Choice
+from reconciler.cluster import Cluster
+from reconciler.errors import UsageError
+
+ONLY = "the only project you belong to"
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The project, who asks, and why this project."""
+
+    entry: Entry
+    caller: Caller
+    origin: str
+
+
+def said(flag: str, server: str) -> Sequence[Choice]:
+    """What is said here and now, strongest first. Raises: UsageError."""
+    return settings.choices(flag, environ=os.environ, folder=Path.cwd(), server=server)
+
+
+def current(cluster: Cluster, flag: str) -> Current:
+    """Resolve the project, in one round trip where one is said. Raises: UsageError, ClusterError."""
+    choices = said(flag, cluster.address)
+    if not choices:
+        return only(cluster)
+    choice = choices[0]
+    entry, caller = together(lambda: _entry(cluster, choice), lambda: who_am_i(cluster))
+    return Current(entry, caller, choice.origin)
+
+
+def only(cluster: Cluster) -> Current:
+    """The only project of the caller. Raises: UsageError where there are none or several."""
+    entries, caller = together(lambda: read_catalogue(cluster), lambda: who_am_i(cluster))
+    mine = [entry for entry in entries if entry.state != "archived" and role_in(entry, caller, clock.today())]
+    if len(mine) != 1:
+        raise settings.no_project()
+    return Current(mine[0], caller, ONLY)
+
+
+def together(one: Callable[[], A], other: Callable[[], B]) -> tuple[A, B]:
+    """Both answers in the time of one. Raises what either raises, the first one's first."""
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(other)
+        return one(), second.result()
+
+
+def _entry(cluster: Cluster, choice: Choice) -> Entry:
+    try:
+        return read_entry(cluster, choice.name)
+    except UsageError as error:
+        raise UsageError(f"{error} (named by {choice.origin})", hint=error.hint) from error
