@@ -1,1 +1,1 @@
-"""The reconciler: a git commit becomes projects on a cluster. ``cycle`` is the sentence, the other modules its words."""
+"""A git commit becomes projects on a cluster. ``cycle`` is the sentence, the other modules are its words."""

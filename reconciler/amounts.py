@@ -64,7 +64,9 @@ def canonical(text: str) -> str:
     binary = text.endswith("i")
     if value != int(value):
         return f"{int((value * 1000).to_integral_value('ROUND_CEILING'))}m"
-    base, units = (1024, ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]) if binary else (1000, ["", "k", "M", "G", "T", "P", "E"])
+    base, units = (
+        (1024, ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]) if binary else (1000, ["", "k", "M", "G", "T", "P", "E"])
+    )
     number, place = int(value), 0
     while number and number % base == 0 and place + 1 < len(units):
         number, place = number // base, place + 1

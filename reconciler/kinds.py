@@ -18,6 +18,12 @@ SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 LOCAL_QUEUE = Resource("kueue.x-k8s.io", "v1beta2", "localqueues", "LocalQueue")
 ROLE_BINDING = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 
+CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
+CLUSTER_ROLE_BINDING = Resource(
+    "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
+)
+ROLE = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
+
 CLUSTER_QUEUE = Resource("kueue.x-k8s.io", "v1beta2", "clusterqueues", "ClusterQueue", namespaced=False)
 COHORT = Resource("kueue.x-k8s.io", "v1beta2", "cohorts", "Cohort", namespaced=False)
 RESOURCE_FLAVOR = Resource("kueue.x-k8s.io", "v1beta2", "resourceflavors", "ResourceFlavor", namespaced=False)
@@ -30,6 +36,9 @@ POD = Resource("", "v1", "pods", "Pod")
 EVENT = Resource("", "v1", "events", "Event")
 SELF_SUBJECT_REVIEW = Resource(
     "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
+)
+SELF_SUBJECT_ACCESS_REVIEW = Resource(
+    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )
 
 
@@ -70,3 +79,14 @@ PROJECT_KINDS: Sequence[Kind] = (
 
 BY_KIND: Mapping[tuple[str, str], Kind] = {(kind.resource.group, kind.resource.kind): kind for kind in PROJECT_KINDS}
 APPLY_ORDER: Mapping[tuple[str, str], int] = {key: place for place, key in enumerate(BY_KIND)}
+
+BOOTSTRAP_KINDS: Sequence[Resource] = (
+    NAMESPACE,
+    SERVICE_ACCOUNT,
+    CLUSTER_ROLE,
+    ROLE,
+    CLUSTER_ROLE_BINDING,
+    ROLE_BINDING,
+    CONFIG_MAP,  # last: the note that says which cluster this is also says that all of it is there
+)
+"""What `jobq bootstrap` may install, in that order."""

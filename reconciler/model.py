@@ -230,6 +230,15 @@ class Effect:
     weight: Weight = Weight.INFO
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Refusal:
+    """A reason not to write. ``project`` is ``""`` where the whole run is refused."""
+
+    text: str
+    way_out: str
+    project: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that will be written, in the order in which it will be, and what follows from it."""
@@ -238,21 +247,14 @@ class Plan:
     cluster: str
     changes: Sequence[Change]
     effects: Sequence[Effect]
+    refusals: Sequence[Refusal]
+    """Projects that can't be planned, each with its reason: no change of theirs is in the plan."""
     unchanged: int
+    """Objects that are as they should be."""
     projects: int
+    """Declared projects."""
     digest: str
-    """Of all changes."""
-    destructive_digest: str
-    """Of what disrupts people only; what an approval names. ``""`` where nothing does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A reason of the guard. ``project`` is ``""`` where the whole run is refused."""
-
-    text: str
-    way_out: str
-    project: str = ""
+    """Of all changes: the same digest, the same writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,3 +292,14 @@ class Outcome:
     change: Change
     result: Result
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole run: what was planned, what the guard said, what was done. No outcomes: only planned."""
+
+    plan: Plan
+    verdict: Verdict
+    outcomes: Sequence[Outcome] = ()
+    applied: bool = False
+    interrupted: bool = False

@@ -1,0 +1,122 @@
+"""The only writer to the cluster: carries out a plan, project by project, and says what became of each change."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+
+from reconciler.cluster import Cluster, Resource
+from reconciler.errors import ClusterError, Conflict, Forbidden, NotFound, Unreachable
+from reconciler.kinds import BY_KIND
+from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, Action, Body, Change, Outcome, Result
+
+WORKERS = 16
+_TRIES = 4
+_MOST_SECONDS = 60.0
+"""How long one object may take, waiting included."""
+
+Told = Callable[[Outcome], None]
+
+
+def apply(
+    cluster: Cluster, changes: Sequence[Change], stop: threading.Event, told: Told = lambda _: None
+) -> tuple[Outcome, ...]:
+    """All changes, projects side by side, each project's in the plan's order; the outcomes in the plan's order.
+
+    A failed object skips the rest of its project, never another project. Once ``stop`` is set, what is in flight ends
+    and the rest is skipped.
+    """
+    projects = [list(group) for _, group in groupby(changes, key=lambda change: change.project)]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        done = pool.map(lambda mine: _project(cluster, mine, stop, told), projects)
+        return tuple(outcome for outcomes in done for outcome in outcomes)
+
+
+def _project(cluster: Cluster, changes: Iterable[Change], stop: threading.Event, told: Told) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    failed = ""
+    for change in changes:
+        if stop.is_set():
+            outcome = Outcome(change, Result.SKIPPED, "interrupted before it")
+        elif failed:
+            outcome = Outcome(change, Result.SKIPPED, f"not tried, because {failed} failed")
+        else:
+            outcome = _one(cluster, change, stop)
+        if outcome.result is Result.FAILED:
+            failed = str(change.ref)
+        told(outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+_RESULTS = {
+    Action.CREATE: Result.CREATED,
+    Action.UPDATE: Result.CONFIGURED,
+    Action.REPLACE: Result.REPLACED,
+    Action.DELETE: Result.DELETED,
+}
+
+
+def _one(cluster: Cluster, change: Change, stop: threading.Event) -> Outcome:
+    resource = BY_KIND[change.ref.group, change.ref.kind].resource
+    try:
+        if change.action in {Action.REPLACE, Action.DELETE}:
+            _repeated(lambda: _delete(cluster, resource, change), stop)
+        if change.action is not Action.DELETE:
+            _repeated(lambda: _write(cluster, resource, change), stop)
+    except ClusterError as error:
+        return Outcome(change, Result.FAILED, str(error))
+    return Outcome(change, _RESULTS[change.action])
+
+
+def _write(cluster: Cluster, resource: Resource, change: Change) -> None:
+    """One apply. A Namespace that wasn't there must not be there now: an apply would quietly take it over."""
+    if change.ref.kind == "Namespace" and change.action is Action.CREATE:
+        create_only = change.body["metadata"] | {"resourceVersion": "1"}
+        try:
+            cluster.apply(resource, change.body | {"metadata": create_only})
+        except Conflict:
+            _must_be_ours(cluster.get(resource, change.ref.name), change)
+    else:
+        cluster.apply(resource, change.body)
+
+
+def _must_be_ours(live: Body, change: Change) -> None:
+    """An earlier try of ours may have made it, and its answer been lost."""
+    labels = live["metadata"].get("labels", {})
+    if labels.get(MANAGED_BY) != MANAGER or labels.get(PROJECT_LABEL) != change.project:
+        raise Forbidden(f"{change.ref} came into being meanwhile, and is not jobq's", hint="plan again")
+
+
+def _delete(cluster: Cluster, resource: Resource, change: Change) -> None:
+    try:
+        cluster.delete(resource, change.ref.name, namespace=change.ref.namespace, uid=change.uid)
+    except NotFound:
+        return
+    except Conflict as conflict:
+        raise Conflict(f"{change.ref} is another object by now: {conflict}", hint="plan again") from conflict
+
+
+def _repeated(write: Callable[[], None], stop: threading.Event) -> None:
+    """The write, again where trying again can help: every one of them may be sent twice without harm."""
+    until = time.monotonic() + _MOST_SECONDS
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return write()
+        except ClusterError as error:
+            pause = _pause(error, attempt)
+            if pause is None or attempt == _TRIES or time.monotonic() + pause > until or stop.wait(pause):
+                raise
+    return None
+
+
+def _pause(error: ClusterError, attempt: int) -> float | None:
+    """Seconds until it may work; None where it never will."""
+    if any(cause.get("reason") == "NamespaceTerminating" for cause in error.causes):
+        return 2.0 * attempt
+    if error.code in {429, 503}:
+        return error.retry_after or float(attempt)
+    if isinstance(error, Unreachable) or error.code in {500, 504}:
+        return None if "failed to create typed patch object" in str(error) else 0.5 * attempt
+    return None

@@ -1,0 +1,263 @@
+"""Manifests and live objects -> what is equal, what is not provably so, what is missing, what is too much.
+
+Equal is judged by ownership: the leaves that our field manager owns are exactly those we want, and each has the wanted
+value. Then a server-side apply would change nothing, which is proven against the real server. Whatever isn't provably
+equal is a *suspect*: the server is asked by a dry-run. Defaulted, co-owned and foreign fields never come up.
+
+Paths are written as managedFields writes them (FieldsV1): ``f:spec``, ``k:{"name":"x"}``, ``v:"x"``.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.amounts import AmountError, quantity
+from reconciler.kinds import BY_KIND, Kind, Path
+from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, SYSTEM_NAMESPACE, Body, Manifest, ObjectRef
+
+_IDENTITY = frozenset({"apiVersion", "kind"})
+_NOT_OWNED = frozenset({("metadata", "name"), ("metadata", "namespace")})
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A live object that isn't provably as it should be."""
+
+    manifest: Manifest
+    live: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Every desired and every owned live object, in exactly one place."""
+
+    equal: Sequence[Manifest] = ()
+    suspects: Sequence[Suspect] = ()
+    replaced: Sequence[Suspect] = ()
+    """Live objects whose immutable fields must change: deleted and created."""
+    missing: Sequence[Manifest] = ()
+    surplus: Sequence[Body] = ()
+    """Ours, and wanted by nobody any more."""
+    copies: Sequence[Body] = ()
+    """They carry our labels, and are not ours."""
+    foreign: Mapping[str, Body] = field(default_factory=dict)
+    """Project -> the Namespace of its name that isn't ours; nothing of that project is compared."""
+
+
+def compare(manifests: Sequence[Manifest], live: Mapping[ObjectRef, Body]) -> Comparison:
+    """Sorts manifests and live objects into the places of a ``Comparison``."""
+    foreign = dict(_foreign(manifests, live))
+    wanted = [manifest for manifest in manifests if manifest.project not in foreign]
+    missing = [manifest for manifest in wanted if manifest.ref not in live]
+    there = [(manifest, live[manifest.ref]) for manifest in wanted if manifest.ref in live]
+    equal = [manifest for manifest, body in there if is_equal(manifest, body)]
+    proven = {manifest.ref for manifest in equal}
+    unproven = [Suspect(manifest, body) for manifest, body in there if manifest.ref not in proven]
+    replaced = [suspect for suspect in unproven if _needs_replacing(suspect)]
+    suspects = [suspect for suspect in unproven if not _needs_replacing(suspect)]
+    refs = {manifest.ref for manifest in manifests}
+    extra = [body for ref, body in live.items() if ref not in refs and body["kind"] != "Namespace"]
+    homes = project_namespaces(live)
+    surplus = [body for body in extra if is_ours(body, homes)]
+    copies = [body for body in extra if _labelled(body) and not is_ours(body, homes)]
+    return Comparison(equal, suspects, replaced, missing, surplus, copies, foreign)
+
+
+def _needs_replacing(suspect: Suspect) -> bool:
+    kind = BY_KIND[suspect.manifest.ref.group, suspect.manifest.ref.kind]
+    return any(_at(suspect.manifest.body, path) != _at(suspect.live, path) for path in kind.immutable)
+
+
+def _at(body: Body, names: Path) -> Any:  # noqa: ANN401 - JSON
+    return _value(body, tuple(f"f:{name}" for name in names))
+
+
+def _foreign(manifests: Iterable[Manifest], live: Mapping[ObjectRef, Body]) -> Iterator[tuple[str, Body]]:
+    for manifest in manifests:
+        body = live.get(manifest.ref) if manifest.ref.kind == "Namespace" else None
+        if body is not None and project_of(body) != manifest.project:
+            yield manifest.project, body
+
+
+def project_of(live: Body) -> str:
+    """The project that an object's labels name, ``""`` without our label."""
+    return str(live["metadata"].get("labels", {}).get(PROJECT_LABEL, ""))
+
+
+def project_namespaces(live: Mapping[ObjectRef, Body]) -> dict[str, str]:
+    """The namespaces that are projects, each with its project's name."""
+    namespaces = (body for ref, body in live.items() if ref.kind == "Namespace" and _labelled(body))
+    return {body["metadata"]["name"]: project_of(body) for body in namespaces if own_entry(body) is not None}
+
+
+def is_ours(live: Body, homes: Mapping[str, str]) -> bool:
+    """Whether jobq made this object: our Apply entry, and a project label that fits its namespace.
+
+    ``homes`` maps the namespaces that are projects to those projects' names. RoleBindings named ``jobq:*`` in such a
+    namespace are ours by name: they give access, whoever made them.
+    """
+    metadata = live["metadata"]
+    namespace = metadata.get("namespace", "")
+    if live["kind"] == "RoleBinding" and metadata["name"].startswith("jobq:") and namespace in homes:
+        return True
+    fits = namespace == SYSTEM_NAMESPACE or homes.get(namespace) == project_of(live)
+    return _labelled(live) and fits and own_entry(live) is not None
+
+
+def _labelled(live: Body) -> bool:
+    labels = live["metadata"].get("labels", {})
+    return bool(labels.get(MANAGED_BY) == MANAGER and labels.get(PROJECT_LABEL))
+
+
+# ------------------------------------------------------------------------------------------------ equality
+
+
+def is_equal(manifest: Manifest, live: Body) -> bool:
+    """Whether an apply of this manifest provably changes nothing."""
+    entry = own_entry(live)
+    if entry is None or live["apiVersion"] != manifest.body["apiVersion"] or entry["apiVersion"] != live["apiVersion"]:
+        return False
+    kind = BY_KIND[manifest.ref.group, manifest.ref.kind]
+    wanted = dict(leaves(manifest.body, kind))
+    if set(wanted) != set(_paths(entry.get("fieldsV1", {}))):
+        return False
+    return all(same(value, _value(live, path), _names(path), kind) for path, value in wanted.items())
+
+
+def own_entry(live: Body) -> Body | None:
+    """Our Apply entry in managedFields: what we own, by our last apply."""
+    for entry in live["metadata"].get("managedFields", ()):
+        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            return dict(entry)
+    return None
+
+
+def takers(manifest: Manifest, live: Body) -> tuple[str, ...]:
+    """Who owns leaves that are ours to own, as ``kubectl-edit (10:32 UTC)``: a client, never a person."""
+    kind = BY_KIND[manifest.ref.group, manifest.ref.kind]
+    entry = own_entry(live) or {}
+    lost = {path for path, _ in leaves(manifest.body, kind)} - set(_paths(entry.get("fieldsV1", {})))
+    others = (other for other in live["metadata"].get("managedFields", ()) if other.get("manager") != MANAGER)
+    return tuple(
+        f"{other['manager']} ({other.get('time', '')})"
+        for other in others
+        if lost & set(_paths(other.get("fieldsV1", {})))
+    )
+
+
+def owned(live: Body) -> Body:
+    """The part of a live object that we own, as a manifest would say it."""
+    entry = own_entry(live) or {}
+    metadata = live["metadata"]
+    identity = {key: metadata[key] for key in ("name", "namespace") if key in metadata}
+    kept = _extracted(live, entry.get("fieldsV1", {})) or {}
+    return {
+        "apiVersion": live["apiVersion"],
+        "kind": live["kind"],
+        **kept,
+        "metadata": {**identity, **kept.get("metadata", {})},
+    }
+
+
+def leaves(body: Body, kind: Kind) -> Iterator[tuple[Path, Any]]:
+    """All leaves of a manifest as the server will own them, with their values."""
+    for name, value in body.items():
+        if name not in _IDENTITY:
+            yield from _leaves(value, (f"f:{name}",), (name,), kind)
+
+
+def _leaves(value: Any, path: Path, names: Path, kind: Kind) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401 - JSON
+    if names in _NOT_OWNED:
+        return
+    if isinstance(value, dict) and value and names not in kind.atomic:
+        for name, inner in value.items():
+            yield from _leaves(inner, (*path, f"f:{name}"), (*names, name), kind)
+    elif isinstance(value, list) and names in kind.keyed:
+        for item in value:
+            key = _key({name: item[name] for name in kind.keyed[names]})
+            for name, inner in item.items():
+                yield from _leaves(inner, (*path, key, f"f:{name}"), (*names, "*", name), kind)
+    else:
+        yield path, value
+
+
+def _key(fields: Mapping[str, object]) -> str:
+    return f"k:{json.dumps(fields, sort_keys=True, separators=(',', ':'))}"
+
+
+def _paths(fields: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
+    """The leaves of a FieldsV1 tree: nodes with nothing but themselves in them."""
+    for step, inner in fields.items():
+        if step != ".":
+            if any(name != "." for name in inner):
+                yield from _paths(inner, (*path, step))
+            else:
+                yield (*path, step)
+
+
+def _names(path: Path) -> Path:
+    """A FieldsV1 path as the table of kinds writes it."""
+    return tuple(step[2:] if step.startswith("f:") else "*" for step in path)
+
+
+def _value(node: Any, path: Path) -> Any:  # noqa: ANN401 - JSON
+    for step in path:
+        node = _step(node, step)
+        if node is None:
+            return None
+    return node
+
+
+def _step(node: Any, step: str) -> Any:  # noqa: ANN401 - JSON
+    if step.startswith("f:"):
+        return node.get(step[2:]) if isinstance(node, dict) else None
+    wanted = json.loads(step[2:])
+    items = node if isinstance(node, list) else []
+    if step.startswith("k:"):
+        return next((item for item in items if all(item.get(key) == value for key, value in wanted.items())), None)
+    return wanted if wanted in items else None
+
+
+def _extracted(node: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """The part of a value that a FieldsV1 tree covers; None where nothing of it is there."""
+    inner = {step: below for step, below in fields.items() if step != "."}
+    if not inner:
+        return node
+    parts = {
+        step: _extracted(found, below) for step, below in inner.items() if (found := _step(node, step)) is not None
+    }
+    if all(step.startswith("f:") for step in parts):
+        return {step[2:]: part for step, part in parts.items()}
+    return list(parts.values())
+
+
+def same(wanted: Any, live: Any, names: Path, kind: Kind) -> bool:  # noqa: ANN401 - JSON
+    """Whether two values are one to the server: quantities as exact numbers, everything else exactly."""
+    match wanted, live:
+        case dict(), dict():
+            return wanted.keys() == live.keys() and all(
+                same(value, live[name], (*names, name), kind) for name, value in wanted.items()
+            )
+        case list(), list():
+            return len(wanted) == len(live) and all(
+                same(one, other, (*names, "*"), kind) for one, other in zip(wanted, live, strict=True)
+            )
+        case str() | int(), str() | int() if _is_quantity(names, kind):
+            return _same_quantity(str(wanted), str(live))
+        case _:
+            return type(wanted) is type(live) and bool(wanted == live)
+
+
+def _is_quantity(names: Path, kind: Kind) -> bool:
+    return any(
+        len(names) == len(pattern) and all(want in ("*", name) for name, want in zip(names, pattern, strict=True))
+        for pattern in kind.quantities
+    )
+
+
+def _same_quantity(wanted: str, live: str) -> bool:
+    try:
+        return quantity(wanted) == quantity(live)
+    except AmountError:
+        return wanted == live

@@ -1,0 +1,51 @@
+"""One pass: the sentence as code. Reads twice, decides, and only then writes."""
+
+import threading
+from collections.abc import Callable
+from datetime import date
+
+from reconciler.apply import apply
+from reconciler.archive import archived
+from reconciler.cluster import Cluster
+from reconciler.compare import compare
+from reconciler.errors import PlanRefused
+from reconciler.guard import check, check_cluster, check_declaration
+from reconciler.model import Declaration, Outcome, Report, Verdict
+from reconciler.observe import ask, observe, read_notes
+from reconciler.plan import make_plan
+from reconciler.render import Templates, render
+
+
+def plan_pass(cluster: Cluster, declaration: Declaration, templates: Templates, today: date) -> Report:
+    """What a reconcile would do now. Raises: PlanRefused, RenderError, ClusterError; nothing is written."""
+    notes = read_notes(cluster)
+    _must_pass(check_cluster(declaration.settings, notes))
+    _must_pass(check_declaration(declaration))
+    manifests = render(declaration, templates, today)
+    observed = observe(cluster, notes)
+    resting = archived(observed.live, declaration.projects, today)
+    comparison = compare((*manifests, *resting), observed.live)
+    answers = ask(cluster, comparison.suspects)
+    plan = make_plan(declaration, comparison, answers, observed.queues)
+    return Report(plan, check(plan))
+
+
+def reconcile_pass(
+    cluster: Cluster,
+    declaration: Declaration,
+    templates: Templates,
+    today: date,
+    stop: threading.Event,
+    told: Callable[[Outcome], None] = lambda _: None,
+) -> Report:
+    """Plans, and applies what the guard allows. Raises: as ``plan_pass``; after the first write, nothing."""
+    report = plan_pass(cluster, declaration, templates, today)
+    if report.verdict.refused:
+        return report
+    outcomes = apply(cluster, report.plan.changes, stop, told)
+    return Report(report.plan, report.verdict, outcomes, applied=True, interrupted=stop.is_set())
+
+
+def _must_pass(verdict: Verdict) -> None:
+    if verdict.refused:
+        raise PlanRefused(verdict)

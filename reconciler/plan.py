@@ -1,0 +1,178 @@
+"""Comparison and the server's answers -> Plan: what will be written, why, and what follows from it for people."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from reconciler.compare import Comparison, Suspect, own_entry, owned, project_of, takers
+from reconciler.effects import effects_of
+from reconciler.errors import ClusterError
+from reconciler.kinds import APPLY_ORDER
+from reconciler.model import (
+    SYSTEM_NAMESPACE,
+    Action,
+    Body,
+    Change,
+    Declaration,
+    FieldChange,
+    Manifest,
+    ObjectRef,
+    Plan,
+    Refusal,
+)
+
+Answers = Mapping[ObjectRef, Body | ClusterError]
+_BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
+
+
+def make_plan(
+    declaration: Declaration, comparison: Comparison, answers: Answers, queues: Mapping[str, Sequence[Body]]
+) -> Plan:
+    """The plan, in its total order. What can't be planned is a refusal of its project."""
+    refusals = sorted((*_foreign(comparison), *_refused(comparison.suspects, answers)))
+    left_out = {refusal.project for refusal in refusals}
+    updates = [change for suspect in comparison.suspects if (change := _update(suspect, answers)) is not None]
+    changes = [
+        *map(_create, comparison.missing),
+        *updates,
+        *map(_replace, comparison.replaced),
+        *map(_delete, comparison.surplus),
+    ]
+    ordered = sorted((change for change in changes if change.project not in left_out), key=_order)
+    return Plan(
+        commit=declaration.commit,
+        cluster=declaration.settings.cluster,
+        changes=tuple(ordered),
+        effects=tuple(effects_of(declaration, ordered, comparison, queues)),
+        refusals=tuple(refusals),
+        unchanged=len(comparison.equal) + len(comparison.suspects) - len(updates),
+        projects=len(declaration.projects),
+        digest=_digest(ordered),
+    )
+
+
+def offline_plan(declaration: Declaration, manifests: Sequence[Manifest]) -> Plan:
+    """What a cluster without any project would get: the plan when nobody can be asked."""
+    return make_plan(declaration, Comparison(missing=manifests), {}, {})
+
+
+def _order(change: Change) -> tuple[object, ...]:
+    """By project; within one, access goes first, then the table's order: bindings last."""
+    place = APPLY_ORDER[change.ref.group, change.ref.kind]
+    return (change.project, change.action is not Action.DELETE, place, change.ref)
+
+
+# ------------------------------------------------------------------------------------------------ changes
+
+
+def _create(manifest: Manifest) -> Change:
+    because = f"declared in {manifest.origin.path}"
+    return Change(manifest.ref, Action.CREATE, manifest.project, because, manifest.body, origin=manifest.origin)
+
+
+def _update(suspect: Suspect, answers: Answers) -> Change | None:
+    """None where the server says that an apply would change nothing, and nothing of ours was lost."""
+    manifest, live = suspect.manifest, suspect.live
+    answer = answers.get(manifest.ref)
+    if answer is None or isinstance(answer, ClusterError):
+        return None
+    fields = _field_changes(_bare(live), _bare(answer))
+    before, after = own_entry(live), own_entry(answer)
+    if not fields and before is not None and after is not None and before["fieldsV1"] == after["fieldsV1"]:
+        return None
+    return Change(
+        manifest.ref,
+        Action.UPDATE,
+        manifest.project,
+        _why(suspect, fields),
+        manifest.body,
+        live["metadata"]["uid"],
+        fields,
+        manifest.origin,
+    )
+
+
+def _why(suspect: Suspect, fields: Sequence[FieldChange]) -> str:
+    taken = takers(suspect.manifest, suspect.live)
+    if taken:
+        return f"takes back what {' and '.join(taken)} changed"
+    return "declared so" if fields else "takes ownership back: nothing else differs"
+
+
+def _replace(suspect: Suspect) -> Change:
+    manifest, live = suspect.manifest, suspect.live
+    fields = _field_changes(owned(live), manifest.body)
+    because = f"{fields[0].path if fields else 'a field'} can't be changed in place"
+    return Change(
+        manifest.ref,
+        Action.REPLACE,
+        manifest.project,
+        because,
+        manifest.body,
+        live["metadata"]["uid"],
+        fields,
+        manifest.origin,
+    )
+
+
+def _delete(live: Body) -> Change:
+    metadata = live["metadata"]
+    group = live["apiVersion"].rpartition("/")[0]
+    ref = ObjectRef(group, live["kind"], metadata.get("namespace", ""), metadata["name"])
+    project = project_of(live) or (ref.namespace if ref.namespace != SYSTEM_NAMESPACE else ref.name)
+    return Change(ref, Action.DELETE, project, "no file declares it any more", {}, metadata["uid"])
+
+
+# ------------------------------------------------------------------------------------------------ refusals
+
+
+def _foreign(comparison: Comparison) -> Iterator[Refusal]:
+    for project, namespace in comparison.foreign.items():
+        name = namespace["metadata"]["name"]
+        text = f"a namespace {name} exists and is not jobq's: project {project} is left alone, and so is that namespace"
+        way_out = f"choose another name, or have an admin hand it over with: jobq project adopt {name}"
+        yield Refusal(text, way_out, project)
+
+
+def _refused(suspects: Iterable[Suspect], answers: Answers) -> Iterator[Refusal]:
+    for suspect in suspects:
+        answer = answers.get(suspect.manifest.ref)
+        if isinstance(answer, ClusterError):
+            yield Refusal(
+                f"{suspect.manifest.ref}: {answer}", answer.hint or "see the server's words", suspect.manifest.project
+            )
+
+
+# ------------------------------------------------------------------------------------------------ fields, digests
+
+
+def _bare(body: Body) -> Body:
+    metadata = {key: value for key, value in body["metadata"].items() if key not in _BOOKKEEPING}
+    return {key: value for key, value in body.items() if key != "status"} | {"metadata": metadata}
+
+
+def _field_changes(before: Body, after: Body) -> tuple[FieldChange, ...]:
+    """Field by field, as people read it; by path."""
+    if before == after:
+        return ()
+    from deepdiff import DeepDiff  # noqa: PLC0415 - 140 ms that a run in sync doesn't need
+
+    found = DeepDiff(before, after, view="tree", ignore_order=False, threshold_to_diff_deeper=0)
+    levels = (level for group in found.values() for level in group)
+    return tuple(sorted((_field_change(level) for level in levels), key=lambda change: change.path))
+
+
+def _field_change(level: Any) -> FieldChange:  # noqa: ANN401 - deepdiff's own level
+    steps = level.path(output_format="list")
+    path = "".join(f"[{step}]" if isinstance(step, int) or "." in step else f".{step}" for step in steps)
+    return FieldChange(path.removeprefix("."), _present(level.t1), _present(level.t2))
+
+
+def _present(value: object) -> object:
+    return None if type(value).__name__ == "NotPresent" else value
+
+
+def _digest(changes: Iterable[Change]) -> str:
+    said = [[change.action, str(change.ref), change.uid, change.body] for change in changes]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
