@@ -72,3 +72,6 @@ Only = Annotated[str, Option("--only", metavar="NAMES", help="Only these project
 ExitCode = Annotated[bool, Option("--exit-code", help="Exit 3 where changes are pending.")]
 Approved = Annotated[str, Option("--approved", metavar="DIGEST", help="Approve what the plan of this digest disrupts.")]
 Apply = Annotated[bool, Option("--apply", help="Write it to the cluster.")]
+WorkTree = Annotated[bool, Option("--work-tree", help="The files as they lie there, committed or not.")]
+Offline = Annotated[bool, Option("--offline", help="Ask no cluster: show what an empty one would get.")]
+RenderedProject = Annotated[str, Argument(metavar="[PROJECT]", help="Only this project's objects.")]

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 from reconciler.apply import apply
@@ -40,10 +41,10 @@ def reconcile_pass(
 ) -> Report:
     """Plans, and applies what the guard allows. Raises: as ``plan_pass``; after the first write, nothing."""
     report = plan_pass(cluster, declaration, templates, today)
-    if report.verdict.refused:
-        return report
+    if report.verdict.refused or stop.is_set():
+        return replace(report, interrupted=stop.is_set())
     outcomes = apply(cluster, report.plan.changes, stop, told)
-    return Report(report.plan, report.verdict, outcomes, applied=True, interrupted=stop.is_set())
+    return replace(report, outcomes=outcomes, applied=True, interrupted=stop.is_set())
 
 
 def _must_pass(verdict: Verdict) -> None:

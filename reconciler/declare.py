@@ -354,7 +354,7 @@ def _explain(error: dict[str, Any], model: type[BaseModel], document: documents.
     kind, found, context = error["type"], error.get("input"), error.get("ctx", {})
     place = document.place(path)
     if kind == "extra_forbidden":
-        near = _nearest(str(path[-1]), _fields(model, path[:-1]))
+        near = nearest(str(path[-1]), _fields(model, path[:-1]))
         place = document.keys.get(path, document.place(path))
         return Problem(
             place, f"unknown field {field}", f"did you mean {near}?" if near else "see projects.d/schema.json"
@@ -362,7 +362,7 @@ def _explain(error: dict[str, Any], model: type[BaseModel], document: documents.
     if kind == "missing":
         return Problem(document.place(path[:-1]), f"{field} is missing")
     if kind == "literal_error":
-        near = _nearest(str(found), re.findall(r"'([^']*)'", context["expected"]))
+        near = nearest(str(found), re.findall(r"'([^']*)'", context["expected"]))
         hint = f"did you mean {near}?" if near else ""
         return Problem(place, f"{field} is {_shown(found)}; allowed: {context['expected'].replace(chr(39), '')}", hint)
     if kind in {"value_error", "assertion_error"}:
@@ -407,7 +407,8 @@ def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _nearest(word: str, words: Iterable[str]) -> str:
+def nearest(word: str, words: Iterable[str]) -> str:
+    """The word that was surely meant, or ``""``."""
     lower = {candidate.lower(): candidate for candidate in words}
     return next((lower[match] for match in difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)), "")
 

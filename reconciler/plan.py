@@ -67,7 +67,7 @@ def _order(change: Change) -> tuple[object, ...]:
 
 
 def _create(manifest: Manifest) -> Change:
-    because = f"declared in {manifest.origin.path}"
+    because = f"declared in {manifest.origin}"
     return Change(manifest.ref, Action.CREATE, manifest.project, because, manifest.body, origin=manifest.origin)
 
 

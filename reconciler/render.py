@@ -15,8 +15,8 @@ from functools import lru_cache
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes, pass_context
-from jinja2.runtime import Context, Undefined
 from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from reconciler import documents
@@ -84,10 +84,11 @@ def _of_project(engine: "_Engine", project: Project, settings: Settings, today: 
     seen: dict[ObjectRef, str] = {}
     for name in sorted(engine.templates):
         for body in engine.bodies(name, words):
-            manifest = _fenced(body, project, Origin(engine.templates[name][0], 1, 1))
+            template = engine.templates[name][0]
+            manifest = _fenced(body, project, Origin(template))
             if manifest.ref in seen:
-                raise RenderError(f"{manifest.ref} comes from {seen[manifest.ref]} too", origin=manifest.origin)
-            seen[manifest.ref] = str(manifest.origin)
+                raise RenderError(f"{manifest.ref} comes from {seen[manifest.ref]} too", origin=Origin(template))
+            seen[manifest.ref] = template
             yield manifest
 
 
@@ -154,6 +155,10 @@ def _defaults(options: JobOptions) -> dict[str, object]:
 # ------------------------------------------------------------------------------------------------ the fence
 
 
+_SAID = {"LocalQueue": "spec.clusterQueue", "RoleBinding": "spec.members"}
+"""Kind -> the field of the project file that it comes from, where there is one."""
+
+
 def _fenced(body: Body, project: Project, origin: Origin) -> Manifest:
     """The manifest, with namespace and labels in place. Raises: RenderError where the template leaves its room."""
     kind = _kind(body, origin)
@@ -175,7 +180,7 @@ def _fenced(body: Body, project: Project, origin: Origin) -> Manifest:
     if kind.resource.kind == "RoleBinding":
         _fence_binding(body, origin)
     ref = ObjectRef(kind.resource.group, kind.resource.kind, home, metadata["name"])
-    return Manifest(ref, body, project.name, origin)
+    return Manifest(ref, body, project.name, project.place(_SAID.get(ref.kind, "")))
 
 
 def _kind(body: Body, origin: Origin) -> Kind:

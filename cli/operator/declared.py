@@ -1,0 +1,51 @@
+"""What a repository declares, read for the operator's commands; all problems are shown at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli import console
+from reconciler import source
+from reconciler.declare import declare
+from reconciler.errors import DeclarationInvalid
+from reconciler.model import Declaration, Snapshot
+from reconciler.report import problems_text
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A declaration, with the templates that belong to it: name -> (path, text)."""
+
+    snapshot: Snapshot
+    declaration: Declaration
+
+    @property
+    def templates(self) -> Mapping[str, tuple[str, str]]:
+        """What a project is rendered from."""
+        return source.templates(self.snapshot, "project")
+
+
+def read_tree(repo: Path) -> Declared:
+    """The files of a work tree. Raises: SourceError; DeclarationInvalid, its problems already shown."""
+    return _declared(source.read_work_tree(repo))
+
+
+def read_commit(repo: Path, ref: str) -> Declared:
+    """A commit; says what lies uncommitted beside it. Raises: as ``read_tree``."""
+    found = _declared(source.read_commit(repo, ref))
+    changed = source.uncommitted(repo)
+    if changed:
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""  # noqa: PLR2004 - enough to recognise
+        console.warn(f"not committed, so no part of this run: {', '.join(changed[:3])}{more}")
+    return found
+
+
+def _declared(snapshot: Snapshot) -> Declared:
+    try:
+        declaration = declare(snapshot)
+    except DeclarationInvalid as invalid:
+        console.talk(problems_text(invalid.problems))
+        raise
+    if declaration.warnings:
+        console.talk(problems_text(declaration.warnings))
+    return Declared(snapshot, declaration)

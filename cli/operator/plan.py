@@ -1,0 +1,48 @@
+"""``jobq plan``: what a reconcile would do now."""
+
+from pathlib import Path
+
+import typer
+
+from cli import clock, options
+from cli.connection import connect
+from cli.operator.declared import read_commit, read_tree
+from cli.operator.shown import PENDING, exit_code, show
+from reconciler.cycle import plan_pass
+from reconciler.model import Report, Verdict
+from reconciler.plan import offline_plan
+from reconciler.render import render
+
+EXAMPLES = """
+  jobq plan
+  jobq plan --work-tree
+  jobq plan --offline -o markdown
+"""
+
+
+def plan(
+    *,
+    repo: options.Repo = Path(),
+    ref: options.Ref = "HEAD",
+    work_tree: options.WorkTree = False,
+    offline: options.Offline = False,
+    exit_code_wanted: options.ExitCode = False,
+    output: options.ReportOutput = "text",
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Show what reconcile would change, and what that means for people. Writes nothing."""
+    tree = read_tree(repo) if work_tree else read_commit(repo, ref)
+    if offline:
+        report = Report(
+            offline_plan(tree.declaration, render(tree.declaration, tree.templates, clock.today())), Verdict()
+        )
+    else:
+        report = plan_pass(
+            connect(kubeconfig=kubeconfig, context=context), tree.declaration, tree.templates, clock.today()
+        )
+    show(report, output)
+    code = exit_code(report)
+    if code == 0 and exit_code_wanted and report.plan.changes:
+        code = PENDING
+    raise typer.Exit(code)

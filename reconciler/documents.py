@@ -1,0 +1,671 @@
+"""YAML and TOML text to plain values with positions, and back. Everything wrong with a text is told at once.
+
+Declared YAML is a strict part of YAML 1.2, chosen so that a text has one meaning whoever reads it; where the
+readers of the field (YAML 1.1, 1.2, JSON) differ, the text is a problem that names the right spelling:
+
+================================  =============================================================
+written without quotes            read as
+================================  =============================================================
+nothing, ``~``, ``null``          null
+``true``, ``True``, ``TRUE``      true; likewise false
+``yes no on off y n``             text (YAML 1.1 reads a boolean; a field that wants one refuses it)
+``12``, ``+12``, ``-12``          integer, up to 2^53, above which JSON readers round
+``1.5``, ``.5``, ``12.0``         decimal fraction, where a double holds exactly these digits
+``2027-03-31``                    date; in templates a problem, as JSON has none
+``012``, ``0o14``, ``0x1F``       problem: 12, 10 or text, depending on the reader
+``1_000``, ``1e3``                problem: a number or text, depending on the reader
+``.inf``, ``.nan``                problem: not in JSON
+``2027-02-30``                    problem: no such day
+``2027-03-31T10:00:00``           problem: a date, a time or text, depending on the reader
+``12:30``, ``1-00:00:00``, ``=``  text (YAML 1.1 reads 12:30 as 750)
+anything else, all in quotes      text
+================================  =============================================================
+
+Keys are text; anchors, aliases, tags, directives, merge keys, duplicate keys and (in declared files) a second document
+are problems. A byte order mark at the start and CRLF line ends are accepted and mean nothing; a carriage return alone,
+a tab that indents, control and invisible characters are problems, also inside comments and behind escapes. What only
+shapes visible text (joiners, variation selectors, flags, the ideographic space) is accepted in values, not in keys.
+
+One reader: libyaml's events, which carry anchors and tags, don't recurse, and stop at ``MAX_DEPTH``.
+"""
+
+import re
+import tomllib
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from io import StringIO
+from itertools import islice
+from typing import Any, NoReturn, TypeAlias
+
+from ruamel.yaml import YAML
+from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined] # from the extra oldlibyaml
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+)
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+from reconciler.model import Origin, Problem
+
+Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | date | None"
+_Event: TypeAlias = Any
+"""One of ruamel's parser events; the library gives them no types."""
+Path = tuple[str | int, ...]
+"""Keys and list indices from the document's root, which is ``()``."""
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 100
+"""Collections inside collections; far above any file meant for people, far below Python's recursion limit."""
+MAX_PROBLEMS = 50
+"""Of one file; a text that isn't YAML at all shall not fill the screen."""
+MAX_INTEGER = 2**53
+MAX_DIGITS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document: its value, and where each part of it is said.
+
+    ``value`` is made of dict, list, str, int, float, bool, None and date; None where the text couldn't be parsed.
+    """
+
+    value: Any
+    places: Mapping[Path, Origin]
+    """Of every value; of a block collection it is the first key or dash."""
+    keys: Mapping[Path, Origin] = field(default_factory=dict)
+    """Of the key that names the value, for the values of mappings."""
+    plain: Mapping[Path, str] = field(default_factory=dict)
+    """Scalars written without quotes, as written: what ``1.10`` was before it became 1.1."""
+    refused: frozenset[Path] = frozenset()
+    """Values that ``problems`` speak of already: judging them further would only repeat it. ``()``: all."""
+    problems: Sequence[Problem] = ()
+
+    def place(self, path: Path = ()) -> Origin:
+        """Where a value is said, or the nearest value around it."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places[path]
+
+
+def read(data: bytes, path: str) -> Document:
+    """A declared YAML file: one mapping, at most ``MAX_BYTES``. ``path`` is what positions are printed with."""
+    source = _decode(data, path)
+    if isinstance(source, Document):
+        return source
+    documents = _read_yaml(source)
+    root = documents[0]
+    if root.refused == {()} or isinstance(root.value, dict):
+        return root
+    found = "the file is empty" if root.value is None else f"a mapping is expected here, found {_kind(root.value)}"
+    return _failed([*root.problems, Problem(root.places[()], found, "write `key: value` lines")], path)
+
+
+def read_template(text: str, path: str) -> list[Document]:
+    """Rendered template text: any number of documents, empty ones left out, as strict as a declared file.
+
+    Private use characters (U+E000 to U+F8FF), of which placeholders are made, are accepted; dates are not.
+    """
+    documents = _read_yaml(_Source.of(text, path, template=True))
+    return [document for document in documents if document.value is not None or document.problems]
+
+
+class _Refused(Exception):
+    """A word without quotes that has no single meaning."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.problem = reason, hint
+
+
+# --- characters
+
+_SELECTORS = "\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_SHAPING = f"\u200c\u200d\u180e\u3000{_SELECTORS}"
+"""Invisible alone, but ordinary parts of text: joiners (Persian, Indic scripts, emoji), selectors, the wide space."""
+_PRIVATE = "\ue000-\uf8ff"
+_HIDDEN = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # controls
+    "\xa0\u2000-\u200a\u202f\u205f"  # spaces that look like one
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\U0001fffe\U0001ffff\U000f0000-\U0010ffff"
+)
+_FLAG = "\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f"
+_HIDDEN_IN_TEMPLATE = re.compile(f"{_FLAG}|(?P<hidden>[{_HIDDEN}])")
+_HIDDEN_ANYWHERE = re.compile(f"{_FLAG}|(?P<hidden>[{_HIDDEN}{_PRIVATE}])")
+_HIDDEN_IN_KEYS = re.compile(f"(?P<hidden>[{_SHAPING}\U000e0020-\U000e007f])")
+_SPACES = re.compile("[\x85\xa0\u2000-\u200a\u2028\u2029\u202f\u205f]")
+
+_NAMES = {
+    0x00: "NULL",
+    0x08: "BACKSPACE",
+    0x09: "TAB",
+    0x0C: "FORM FEED",
+    0x0D: "CARRIAGE RETURN",
+    0x1B: "ESCAPE",
+    0x7F: "DELETE",
+    0x85: "NEXT LINE",
+}
+
+
+def _visible(character: str) -> str:
+    """``U+200B ZERO WIDTH SPACE``."""
+    code = ord(character)
+    kinds = {"Cc": "control character", "Co": "private use", "Cs": "lone surrogate", "Cn": "not a character"}
+    kind = kinds.get(unicodedata.category(character), "")
+    return f"U+{code:04X} {_NAMES.get(code) or unicodedata.name(character, kind)}"
+
+
+def _hidden(pattern: re.Pattern[str], text: str) -> list[tuple[int, str]]:
+    """Offset and character of everything hidden in a text."""
+    if text.isascii() and text.isprintable():
+        return []
+    return [(found.start(), found["hidden"]) for found in pattern.finditer(text) if found["hidden"]]
+
+
+# --- text and places
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A text with nothing in it that a parser could stumble over, and what had to be replaced for that."""
+
+    text: str
+    path: str
+    template: bool
+    problems: Sequence[Problem]
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What may not hide in it."""
+        return _HIDDEN_IN_TEMPLATE if self.template else _HIDDEN_ANYWHERE
+
+    @classmethod
+    def of(cls, text: str, path: str, *, template: bool = False) -> "_Source":
+        """Line ends made equal; hidden characters noted and made visible, so that the rest can be judged too."""
+        text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+        alone = text.find("\r")
+        text = text.replace("\r", "\n") if alone >= 0 else text
+        pattern = _HIDDEN_IN_TEMPLATE if template else _HIDDEN_ANYWHERE
+        problems = [_problem(text, path, offset, *_unseen(character)) for offset, character in _hidden(pattern, text)]
+        if alone >= 0:
+            reason = f"{_visible(chr(13))} without a line feed after it"
+            problems.append(_problem(text, path, alone, reason, "save the file with LF or CRLF line ends"))
+        if problems:
+            text = pattern.sub(_stand_in, text)
+        return cls(text, path, template, tuple(problems))
+
+
+def _stand_in(found: re.Match[str]) -> str:
+    if not found["hidden"]:
+        return found[0]
+    return " " if _SPACES.match(found[0]) else "\ufffd"
+
+
+def _unseen(character: str) -> tuple[str, str]:
+    hint = "use an ordinary space" if _SPACES.match(character) else "delete it"
+    return f"{_visible(character)} can't be seen here", hint
+
+
+def _problem(text: str, path: str, offset: int, reason: str, hint: str) -> Problem:
+    line_start = text.rfind("\n", 0, offset) + 1
+    return Problem(Origin(path, text.count("\n", 0, offset) + 1, offset - line_start + 1), reason, hint)
+
+
+def _decode(data: bytes, path: str) -> _Source | Document:
+    """The text of a declared file, or a document that says why there is none."""
+    if len(data) > MAX_BYTES:
+        reason = f"{len(data):,} bytes; a declared file has at most {MAX_BYTES:,}"
+        return _failed([Problem(Origin(path), reason)], path)
+    try:
+        return _Source.of(data.decode(), path)
+    except UnicodeDecodeError as error:
+        reason = f"byte 0x{data[error.start]:02x} at offset {error.start} isn't UTF-8"
+        before = data[: error.start].decode().removeprefix("\ufeff").replace("\r\n", "\n")
+        utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        hint = "save the file as UTF-8" + " (it looks like UTF-16)" * utf16
+        return _failed([_problem(before, path, len(before), reason, hint)], path)
+
+
+def _failed(problems: Iterable[Problem], path: str) -> Document:
+    return Document(None, {(): Origin(path, 1, 1)}, refused=frozenset([()]), problems=_bounded(problems, path))
+
+
+def _bounded(problems: Iterable[Problem], path: str) -> tuple[Problem, ...]:
+    """In order of place; what is too much is counted."""
+    ordered = sorted(problems)
+    rest = len(ordered) - MAX_PROBLEMS
+    more = [Problem(Origin(path), f"{rest:,} more problems in this file")] if rest > 0 else []
+    return (*ordered[:MAX_PROBLEMS], *more)
+
+
+# --- words without quotes
+
+_WORDS: Mapping[str, Plain] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+def _word(text: str) -> Plain:
+    """What a scalar without quotes means. Raises: _Refused."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] in "0123456789+-.":
+        for pattern, meaning in _NUMBERS:
+            if pattern.fullmatch(text):
+                return meaning(text)
+    return text
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS or abs(int(text)) > MAX_INTEGER:
+        raise _Refused(
+            f"the number {_short(text)} is above 2^53", f"JSON readers round it; write {_quoted(text)} for text"
+        )
+    return int(text)
+
+
+def _fraction(text: str) -> float:
+    exact = len(text) <= MAX_DIGITS and Decimal(text) == Decimal(repr(float(text))) and abs(float(text)) <= MAX_INTEGER
+    if not exact:
+        raise _Refused(f"the number {_short(text)} can't be kept exactly", f"write {_quoted(text)} for text")
+    return float(text)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise _Refused(f"there is no day {text}", "") from None
+
+
+def _leading_zero(text: str) -> NoReturn:
+    stripped = re.sub(r"(?<![0-9.])0+(?=[0-9])", "", text)
+    raise _Refused(f"{_short(text)} is read differently by different readers", f"write {stripped} or {_quoted(text)}")
+
+
+def _ambiguous(text: str) -> NoReturn:
+    raise _Refused(
+        f"{_short(text)} is a number to some readers and text to others",
+        f"write a decimal number with digits only, or {_quoted(text)} for text",
+    )
+
+
+def _endless(text: str) -> NoReturn:
+    raise _Refused(f"{text} is no number that can be kept", f"write {_quoted(text)} for text")
+
+
+def _moment(text: str) -> NoReturn:
+    raise _Refused(f"{text} has a time of day", f"write {text[:10]}, or {_quoted(text)} for text")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_DIGITS else f"{text[:20]}... ({len(text)} characters)"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if len(text) <= MAX_DIGITS else "it in quotes"
+
+
+_NUMBERS = [
+    (re.compile(pattern), meaning)
+    for pattern, meaning in (
+        (r"[-+]?(?:0|[1-9][0-9]*)", _integer),
+        (r"[-+]?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)", _fraction),
+        (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", _date),
+        (r"[-+]?0[0-9]+(?:\.[0-9]*)?", _leading_zero),
+        (r"[-+]?0[bBoOxX][0-9a-fA-F_]+", _ambiguous),
+        (r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?", _ambiguous),
+        (r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+", _ambiguous),
+        (r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", _endless),
+        (r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}.*", _moment),
+    )
+]
+
+
+def _kind(value: Plain) -> str:
+    names = {
+        dict: "a mapping",
+        list: "a list",
+        str: "text",
+        bool: "true or false",
+        type(None): "nothing",
+        date: "a date",
+    }
+    return names.get(type(value), "a number")
+
+
+# --- YAML
+
+_ASIDE = -1
+"""Stands in the path of what is read for its problems only."""
+_TAB_INDENT = re.compile(r"^( *)\t[ \t]*(?=\S)", re.MULTILINE)
+_SYNTAX_HINTS = {
+    "mapping values are not allowed": 'text that holds ": " needs quotes',
+    "could not find expected ':'": "is a colon missing, or the indentation uneven?",
+    "alphabetic or numeric character": "text that starts with & or * needs quotes",
+    "unexpected end of stream": "is a closing quote missing?",
+    "expected ',' or": "is a comma or a closing bracket missing?",
+    "unexpected ':'": "a colon wants a space after it",
+    "block end": "is the indentation uneven?",
+    "Unicode character escape": "write the character itself",
+    "unknown escape": "a backslash inside double quotes is written twice; single quotes keep it",
+    "tab character": "indent with spaces",
+}
+
+
+class _Halt(Exception):
+    """The rest can't be read; carries the problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+def _events(text: str) -> Iterator[Any]:
+    """Parser events of libyaml."""
+    parser = CParser(text)
+    while (event := parser.get_event()) is not None:
+        yield event
+
+
+def _read_yaml(source: _Source, events: Iterator[Any] | None = None) -> list[Document]:
+    """At least one document; the only one has failed where the text can't be parsed."""
+    reading = _Reading(source, _events(source.text) if events is None else events)
+    try:
+        documents = list(reading.documents())
+    except _Halt as halt:
+        return [_failed([*reading.problems, halt.problem], source.path)]
+    except YAMLError as error:
+        return [_failed([*reading.problems, _syntax_problem(error, source)], source.path)]
+    return documents or [Document(None, {(): Origin(source.path, 1, 1)}, problems=source.problems)]
+
+
+def _syntax_problem(error: YAMLError, source: _Source) -> Problem:
+    if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
+        return Problem(Origin(source.path), f"not YAML: {error}")
+    mark = error.problem_mark
+    origin = Origin(source.path, mark.line + 1, mark.column + 1)
+    if "cannot start any token" in error.problem:
+        return Problem(origin, *_bad_start(source.text.split("\n")[mark.line][mark.column :][:1]))
+    context = f", {error.context}" if error.context else ""
+    if error.context_mark and error.context_mark.line != mark.line:
+        context += f" that begins in line {error.context_mark.line + 1}"
+    hint = next((hint for part, hint in _SYNTAX_HINTS.items() if part in error.problem), "")
+    return Problem(origin, f"not YAML: {error.problem}{context}", hint)
+
+
+def _bad_start(character: str) -> tuple[str, str]:
+    if character == "\t":
+        return "a tab indents here", "indent with spaces"
+    return f"text can't start with {character} here", "put it in quotes"
+
+
+class _Reading:
+    """One pass over the events: values, their places, and what is wrong with them, together."""
+
+    def __init__(self, source: _Source, events: Iterator[Any]) -> None:
+        self.source = source
+        self.events = events
+        self.problems: list[Problem] = list(source.problems)
+        self.hidden = sorted((problem.origin.line, problem.origin.column) for problem in source.problems)
+        self.tabs = _tab_indents(source.text)
+        self.depth = 0
+
+    def documents(self) -> Iterator[Document]:
+        """Raises: _Halt, YAMLError."""
+        starts = (event for event in self.events if isinstance(event, DocumentStartEvent))
+        for count, start in enumerate(starts):
+            if count and not self.source.template:
+                self._note(start, "a second document starts here", "one file holds one document")
+                return
+            if start.version or start.tags:
+                self._note(start, "a directive (%) stands before this document", "delete it")
+            yield self._document()
+
+    def _document(self) -> Document:
+        self.places: dict[Path, Origin] = {}
+        self.keys: dict[Path, Origin] = {}
+        self.plain: dict[Path, str] = {}
+        self.refused: set[Path] = set()
+        value = self._node(next(self.events), ())
+        problems, self.problems = self.problems, []
+        return Document(value, self.places, self.keys, self.plain, frozenset(self.refused), problems)
+
+    def _node(self, event: _Event, path: Path) -> Plain:
+        self.places[path] = self._origin(event)
+        self._refuse_shared(event, path)
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event, path)
+        if isinstance(event, AliasEvent):
+            return None
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise _Halt(Problem(self._origin(event), f"nested more than {MAX_DEPTH} deep"))
+        value = self._mapping(path) if isinstance(event, MappingStartEvent) else self._sequence(path)
+        self.depth -= 1
+        return value
+
+    def _sequence(self, path: Path) -> list[Plain]:
+        return [self._node(event, (*path, index)) for index, event in enumerate(self._until(SequenceEndEvent))]
+
+    def _mapping(self, path: Path) -> dict[str, Plain]:
+        result: dict[str, Plain] = {}
+        for event in self._until(MappingEndEvent):
+            key = self._key(event, path)
+            if key is None or self._said_before(event, (*path, key)):
+                self._node(next(self.events), (*path, _ASIDE))
+                continue
+            self.keys[*path, key] = self._origin(event)
+            result[key] = self._node(next(self.events), (*path, key))
+        return result
+
+    def _until(self, end: type) -> Iterator[Any]:
+        while not isinstance(event := next(self.events), end):
+            yield event
+
+    def _key(self, event: _Event, path: Path) -> str | None:
+        """None, and a problem noted, where the key isn't text."""
+        if not isinstance(event, ScalarEvent):
+            self._note(event, "a key must be text", "")
+            self._node(event, (*path, _ASIDE))
+            return None
+        self._refuse_shared(event, (*path, _ASIDE))
+        self._refuse_hidden(event, _HIDDEN_IN_KEYS, " can't be seen in a key")
+        if event.style == '"':
+            self._refuse_hidden(event, self.source.pattern, " is hidden behind an escape")
+        text: str = event.value
+        if not event.style and not self._is_text(text):
+            self._note(
+                event, f"a key must be text; {_short(text) or 'nothing'} is read as something else", _as_text(text)
+            )
+            return None
+        if not event.style and text == "<<":
+            self._note(event, "merge keys (<<) aren't understood", "write the keys out")
+            return None
+        return text
+
+    def _is_text(self, word: str) -> bool:
+        try:
+            return isinstance(_word(word), str)
+        except _Refused:
+            return False
+
+    def _said_before(self, event: _Event, path: Path) -> bool:
+        first = self.keys.get(path)
+        if first:
+            self._note(event, f"the key {_short(event.value)} is said twice; first in line {first.line}", "keep one")
+        return first is not None
+
+    def _scalar(self, event: _Event, path: Path) -> Plain:
+        text: str = event.value
+        if self.hidden and self._holds_hidden(event):
+            self.refused.add(path)
+        if event.style == '"' and self._refuse_hidden(event, self.source.pattern, " is hidden behind an escape"):
+            self.refused.add(path)
+        if event.style or event.tag:
+            return text
+        self.plain[path] = text
+        try:
+            return self._allowed(_word(text), text)
+        except _Refused as refused:
+            self._note(event, *refused.problem)
+            self.refused.add(path)
+            return text
+
+    def _allowed(self, value: Plain, word: str) -> Plain:
+        if self.source.template and isinstance(value, date):
+            raise _Refused(f"{word} is a date to some readers and text to others", f"write {_quoted(word)}")
+        return value
+
+    def _refuse_shared(self, event: _Event, path: Path) -> None:
+        """Anchors, aliases and tags; a tab before the node."""
+        mark = event.start_mark
+        if self.tabs and (tab := self.tabs.get((mark.line, mark.column))):
+            self.problems.append(Problem(Origin(self.source.path, mark.line + 1, tab), *_bad_start("\t")))
+        if isinstance(event, AliasEvent):
+            self._note(
+                event, f"*{event.anchor} is an alias", "write the value out; text that starts with * needs quotes"
+            )
+            self.refused.add(path)
+        elif event.anchor:
+            self._note(event, f"&{event.anchor} is an anchor", "delete it; text that starts with & needs quotes")
+        if getattr(event, "tag", None):
+            self._note(event, f"{event.tag} is a tag", "delete it; text that starts with ! needs quotes")
+            self.refused.add(path)
+
+    def _refuse_hidden(self, event: _Event, pattern: re.Pattern[str], reason: str) -> bool:
+        found = sorted({character for _, character in _hidden(pattern, event.value)})
+        for character in found:
+            self._note(event, _visible(character) + reason, "delete it")
+        return bool(found)
+
+    def _holds_hidden(self, event: _Event) -> bool:
+        start, end = ((mark.line + 1, mark.column + 1) for mark in (event.start_mark, event.end_mark))
+        return bisect_left(self.hidden, start) < bisect_left(self.hidden, end)
+
+    def _origin(self, event: _Event) -> Origin:
+        mark = event.start_mark
+        return Origin(self.source.path, mark.line + 1, mark.column + 1)
+
+    def _note(self, event: _Event, reason: str, hint: str) -> None:
+        self.problems.append(Problem(self._origin(event), reason, hint))
+
+
+def _tab_indents(text: str) -> dict[tuple[int, int], int]:
+    """Line and column (from 0) of what a tab indents -> the tab's column (from 1)."""
+    if "\t" not in text:
+        return {}
+    return {
+        (text.count("\n", 0, found.start()), found.end() - found.start()): len(found[1]) + 1
+        for found in islice(_TAB_INDENT.finditer(text), MAX_PROBLEMS)
+    }
+
+
+def _as_text(word: str) -> str:
+    return f"write {_quoted(word)}"
+
+
+# --- writing
+
+
+_BARE = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][A-Za-z0-9_./@-]*", re.IGNORECASE)
+"""Text that every reader of YAML, old and new, takes for the same text without quotes."""
+
+
+def dump(values: Iterable[Any]) -> str:
+    """Block style YAML, one document a value, keys in their order; text that some reader could misread is quoted."""
+    writer = YAML()
+    writer.width = 10_000
+    writer.explicit_start = True
+    stream = StringIO()
+    writer.dump_all([_written(value) for value in values], stream)
+    return stream.getvalue()
+
+
+def _written(value: Any) -> Any:  # noqa: ANN401 - any plain value
+    match value:
+        case dict():
+            return {_written(key): _written(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_written(item) for item in value]
+        case str() if not _BARE.fullmatch(value):
+            return DoubleQuotedScalarString(value)
+        case _:
+            return value
+
+
+# --- TOML
+
+
+_TOML_KEY = r"(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')"
+_TOML_LINE = re.compile(
+    rf"\s*(?:(?P<array>\[\[)\s*(?P<item>{_TOML_KEY}(?:\s*\.\s*{_TOML_KEY})*)\s*\]\]"
+    rf"|\[\s*(?P<table>{_TOML_KEY}(?:\s*\.\s*{_TOML_KEY})*)\s*\]"
+    rf"|(?P<key>{_TOML_KEY}(?:\s*\.\s*{_TOML_KEY})*)\s*=\s*(?P<value>\S?))"
+)
+_TOML_ERROR = re.compile(r"(?P<reason>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)")
+
+
+def read_toml(data: bytes, path: str) -> Document:
+    """A TOML file. Positions are found by a scan of its lines: those of tables and keys, not of items in a list."""
+    source = _decode(data, path)
+    if isinstance(source, Document):
+        return source
+    if source.problems:
+        return _failed(source.problems, path)
+    try:
+        value = tomllib.loads(source.text)
+    except tomllib.TOMLDecodeError as error:
+        return _failed([_toml_problem(str(error), source)], path)
+    places, keys = _toml_places(source)
+    return Document(value, places, keys)
+
+
+def _toml_problem(message: str, source: _Source) -> Problem:
+    found = _TOML_ERROR.fullmatch(message)
+    if found is None:
+        return Problem(Origin(source.path, 1, 1), f"not TOML: {message}")
+    lines = source.text.count("\n") + 1
+    place = Origin(source.path, int(found["line"] or lines), int(found["column"] or 1))
+    return Problem(place, f"not TOML: {found['reason'][0].lower()}{found['reason'][1:]}")
+
+
+def _toml_places(source: _Source) -> tuple[dict[Path, Origin], dict[Path, Origin]]:
+    places: dict[Path, Origin] = {(): Origin(source.path, 1, 1)}
+    keys: dict[Path, Origin] = {}
+    here: Path = ()
+    items: dict[Path, int] = {}
+    for number, line in enumerate(source.text.split("\n"), 1):
+        found = _TOML_LINE.match(line)
+        if found is None:
+            continue
+        if found["array"]:
+            table = _toml_path(found["item"])
+            items[table] = items.get(table, -1) + 1
+            here = (*table, items[table])
+            places.setdefault(table, Origin(source.path, number, found.start("item") + 1))
+            places[here] = Origin(source.path, number, found.start("item") + 1)
+        elif found["table"]:
+            here = _toml_path(found["table"])
+            places[here] = keys[here] = Origin(source.path, number, found.start("table") + 1)
+        else:
+            key = (*here, *_toml_path(found["key"]))
+            keys.setdefault(key, Origin(source.path, number, found.start("key") + 1))
+            places.setdefault(key, Origin(source.path, number, found.start("value") + 1))
+    return places, keys
+
+
+def _toml_path(text: str) -> Path:
+    return tuple(part.strip("\"'") for part in re.findall(_TOML_KEY, text))
