@@ -133,6 +133,26 @@ def test_downward_api(path: str, value: str) -> None:
     assert environment.field_value(POD, path, LOOPBACK) == value
 
 
+@pytest.mark.parametrize(
+    ("reference", "value"),
+    [
+        ({"resource": "limits.cpu"}, "2"),
+        ({"resource": "limits.cpu", "divisor": "1m"}, "1500"),
+        ({"resource": "requests.memory", "divisor": "1Mi"}, "512"),
+        ({"resource": "requests.memory", "divisor": "0"}, "536870912"),
+        ({"resource": "limits.memory", "divisor": "1Gi"}, "32"),
+        ({"resource": "requests.cpu"}, "0"),
+    ],
+)
+def test_resource_fields(reference: Document, value: str) -> None:
+    """Requests and limits in whole divisors, rounded up; a missing limit is the node's."""
+    container = {
+        "resources": {"limits": {"cpu": "1500m"}, "requests": {"memory": "0.5Gi"}},
+        "env": [{"name": "V", "valueFrom": {"resourceFieldRef": reference}}],
+    }
+    assert environment.environment(POD, container, Sources(allocatable={"memory": "32Gi"})) == {"V": value}
+
+
 def test_service_variables() -> None:
     """A namespace's services appear only with links, the API server's always, headless ones never."""
     port = {"port": 80, "name": "web-ui", "protocol": "TCP"}
@@ -293,7 +313,7 @@ class Runner:
         """Start the node, and wait until pods can be bound to it."""
         keys = self.plane.directory / "pki"
         flags = {
-            "kubeconfig": self.plane.kubeconfig,
+            "kubeconfig": self.plane.member_kubeconfig(f"system:node:{self.name}", ["system:nodes"]),
             "node": self.name,
             "state": self.state / "state",
             "tls-cert-file": keys / "apiserver.crt",
@@ -318,6 +338,18 @@ class Runner:
         """End it by a signal."""
         self.process.send_signal(number)
         self.process.wait(10)
+
+
+def access(node: str) -> Document:
+    """A kubelet's own role is enough."""
+    group = "rbac.authorization.k8s.io"
+    return {
+        "apiVersion": f"{group}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": node},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "system:node"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": f"system:node:{node}"}],
+    }
 
 
 def is_schedulable(api: Api, node: str) -> bool:
@@ -418,11 +450,14 @@ class Lab:
 def runner(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     """A running node."""
     found = Runner(plane, f"real-{uuid.uuid4().hex[:6]}", tmp_path_factory.mktemp("runner"))
+    with plane.api() as api:
+        api.create(access(found.name))
     found.start()
     yield found
     found.end()
     with plane.api() as api:
         api.call("DELETE", f"/api/v1/nodes/{found.name}")
+        api.call("DELETE", f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{found.name}")
     assert "Traceback" not in found.said()
 
 

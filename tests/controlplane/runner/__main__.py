@@ -53,6 +53,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     hidden = [flags.state, flags.kubeconfig, flags.tls_private_key_file, *flags.hide]
     return Settings(
         node=flags.node,
+        resources=resources_of(flags),
         state=Path(os.path.realpath(flags.state)),
         hide=[os.path.realpath(path) for path in hidden],
         path=os.environ.get("PATH") or DEFAULT_PATH,
@@ -61,13 +62,16 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     )
 
 
+def resources_of(flags: argparse.Namespace) -> dict[str, str]:
+    """What the node says it has."""
+    resources = {"cpu": flags.cpu, "memory": flags.memory, "pods": str(PODS_AT_MOST), "ephemeral-storage": "100Gi"}
+    return resources | ({"nvidia.com/gpu": flags.gpus} if flags.gpus != "0" else {})
+
+
 def shape_of(flags: argparse.Namespace, port: int) -> NodeShape:
     """What the node says of itself."""
-    resources = {"cpu": flags.cpu, "memory": flags.memory, "pods": str(PODS_AT_MOST), "ephemeral-storage": "100Gi"}
-    if flags.gpus != "0":
-        resources["nvidia.com/gpu"] = flags.gpus
     given = dict(label.partition("=")[::2] for label in flags.label)
-    return NodeShape(flags.node, {"jobq.io/node": "real", **given}, resources, port)
+    return NodeShape(flags.node, {"jobq.io/node": "real", **given}, resources_of(flags), port)
 
 
 async def check_namespaces(settings: Settings) -> None:
@@ -96,6 +100,7 @@ async def serve(flags: argparse.Namespace) -> None:
         async with serving(KubeletApi(pods).application(), flags.address, flags.port, tls) as port:
             node = Node(api, shape_of(flags, port))
             await node.register()
+            log.info("node %s is registered, its API listens on port %d", flags.node, port)
             await attend(node, pods, api, services)
     finally:
         await api.close()
@@ -113,7 +118,7 @@ async def attend(node: Node, pods: Pods, api: Api, services: dict[str, Resource]
     await services_known.wait()
     work += [asyncio.ensure_future(each) for each in (pods.follow(pods_known), node.stay_alive())]
     await pods_known.wait()
-    log.info("ready")
+    log.info("ready: pods are run")
     signalled = asyncio.ensure_future(told.wait())
     done, _ = await asyncio.wait([signalled, *work], return_when=asyncio.FIRST_COMPLETED)
     for task in (signalled, *work):

@@ -136,7 +136,7 @@ class Api:
             if response.status >= 400:
                 raise ApiError(response.status, message_in(await response.read(), f"{method} {path}"))
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiError(0, f"{method} {path}: {error or type(error).__name__}") from error
+            raise ApiError(0, f"{method} {path}: {str(error) or type(error).__name__}") from error
         return response
 
 

@@ -22,6 +22,7 @@ LONG_RUN_S = 600  # a container that ran so long starts its back-off anew
 START_FAILED = 128
 LONGEST_MESSAGE_BYTES, LONGEST_LOG_MESSAGE_BYTES, LOG_MESSAGE_LINES = 4096, 2048, 80
 NO_COMMAND = "no command specified: this node runs programs of its machine and knows no image's entrypoint"
+NO_SIDECARS = "this node runs no sidecars (init containers with restartPolicy Always)"
 
 
 class Owner(Protocol):
@@ -108,7 +109,11 @@ class Container:
                 try:
                     return await self._specification()
                 except environment.ConfigError as error:
-                    reason = "CreateContainerError" if str(error) == NO_COMMAND else "CreateContainerConfigError"
+                    reason = (
+                        "CreateContainerError"
+                        if str(error) in {NO_COMMAND, NO_SIDECARS}
+                        else "CreateContainerConfigError"
+                    )
                     await self._hold(reason, str(error), "Failed", f"Error: {error}")
                 except (ApiError, OSError) as error:
                     await self._hold("CreateContainerError", str(error), "Failed", f"Error: {error}")
@@ -144,6 +149,8 @@ class Container:
         Raises: ConfigError, ApiError, OSError.
         """
         pod, settings = self.pod.resource, self.pod.world.settings
+        if self._is_init and self.spec.get("restartPolicy") == "Always":
+            raise environment.ConfigError(NO_SIDECARS)
         sources = await self._sources()
         own = environment.environment(pod, self.spec, sources)
         command = [environment.expand(part, own) for part in self.spec.get("command") or []]
@@ -176,6 +183,7 @@ class Container:
             config_maps=await self._fetch("configmaps", config_maps),
             secrets=await self._fetch("secrets", secrets),
             services=environment.service_variables(list(world.services.values()), namespace, links=links),
+            allocatable=world.settings.resources,
         )
 
     async def _fetch(self, kind: str, names: set[str]) -> dict[str, Resource]:

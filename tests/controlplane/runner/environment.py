@@ -6,14 +6,22 @@ https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-e
 """
 
 import base64
+import math
 import re
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from tests.controlplane.runner.api import Resource
 
 REFERENCE = re.compile(r"\$(?:(\$)|\(([^)]*)\))")
+QUANTITY = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)(|[numkMGTPE]|[KMGTPE]i)")
+SUFFIXES = (
+    {"": Fraction(1), "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000)}
+    | {letter: Fraction(1000**power) for power, letter in enumerate("kMGTPE", 1)}
+    | {f"{letter}i": Fraction(1024**power) for power, letter in enumerate("KMGTPE", 1)}
+)
 FIELD_WITH_KEY = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]")
 
 
@@ -29,6 +37,7 @@ class Sources:
     secrets: Mapping[str, Resource] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
     address: str = "127.0.0.1"
+    allocatable: Mapping[str, str] = field(default_factory=dict)
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
@@ -71,7 +80,7 @@ def environment(pod: Resource, container: Resource, sources: Sources) -> dict[st
         if variable.get("value"):
             values[variable["name"]] = expand(variable["value"], known)
         elif variable.get("valueFrom"):
-            value = referred(pod, variable["valueFrom"], sources)
+            value = referred(pod, container, variable["valueFrom"], sources)
             if value is not None:
                 values[variable["name"]] = value
         else:
@@ -114,11 +123,13 @@ def secret_data(reference: Resource, sources: Sources) -> Mapping[str, str]:
     return {key: base64.b64decode(value).decode(errors="surrogateescape") for key, value in encoded.items()}
 
 
-def referred(pod: Resource, source: Resource, sources: Sources) -> str | None:
+def referred(pod: Resource, container: Resource, source: Resource, sources: Sources) -> str | None:
     """The value of a valueFrom; None if it is missing and optional.
 
     Raises: ConfigError if it is missing.
     """
+    if "resourceFieldRef" in source:
+        return resource_value(container, source["resourceFieldRef"], sources)
     if "fieldRef" in source:
         return field_value(pod, source["fieldRef"]["fieldPath"], sources.address)
     if "configMapKeyRef" in source:
@@ -164,6 +175,34 @@ def field_value(pod: Resource, path: str, address: str) -> str:
     if path not in values:
         raise ConfigError(f"unsupported fieldPath: {path}")
     return str(values[path])
+
+
+def resource_value(container: Resource, reference: Resource, sources: Sources) -> str:
+    """A request or limit in whole divisors, rounded up; without a limit what the node has.
+
+    Raises: ConfigError for a resource that isn't one.
+    """
+    kind, _, name = str(reference["resource"]).partition(".")
+    if kind not in {"limits", "requests"}:
+        raise ConfigError(f"unsupported container resource {reference['resource']}")
+    own = container.get("resources") or {}
+    found = (own.get(kind) or {}).get(name)
+    if found is None:
+        found = sources.allocatable.get(name, "0") if kind == "limits" else "0"
+    divisor = amount(str(reference.get("divisor") or "0")) or 1
+    return str(math.ceil(amount(str(found)) / divisor))
+
+
+def amount(quantity: str) -> Fraction:
+    """A Kubernetes quantity.
+
+    Raises: ConfigError if it is none.
+    """
+    match = QUANTITY.fullmatch(quantity)
+    if not match:
+        raise ConfigError(f"not a quantity: {quantity}")
+    number, suffix = match.groups()
+    return Fraction(number) * SUFFIXES[suffix]
 
 
 def quoted(text: str) -> str:

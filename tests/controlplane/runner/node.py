@@ -12,7 +12,6 @@ from tests.controlplane.runner.api import Api, ApiError, Resource
 log = logging.getLogger("runner")
 NOT_FOUND, CONFLICT = 404, 409
 LEASE_PERIOD_S, LEASE_SECONDS = 10, 40
-STATUS_EVERY_LEASES = 30
 ADDRESS = "127.0.0.1"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
@@ -50,14 +49,13 @@ class Node:
         await self._renew_lease()
 
     async def stay_alive(self) -> None:
-        """Renew the Lease for ever, and the node's conditions now and then."""
-        turn = 0
+        """Renew the Lease for ever, and the node's conditions where the cluster has given it up meanwhile."""
         while True:
             await asyncio.sleep(LEASE_PERIOD_S)
-            turn += 1
             try:
                 await self._renew_lease()
-                if turn % STATUS_EVERY_LEASES == 0:
+                found = await self._api.get(f"/api/v1/nodes/{self._shape.name}", resourceVersion="0")
+                if not is_ready(found):
                     await self._report()
             except ApiError as error:
                 log.warning("node %s: not renewed: %s", self._shape.name, error)
@@ -82,6 +80,12 @@ class Node:
             if error.status != NOT_FOUND:
                 raise
             await self._api.post(LEASES, lease)
+
+
+def is_ready(node: Resource) -> bool:
+    """Whether the cluster believes the node to be well."""
+    conditions = (node.get("status") or {}).get("conditions") or []
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
 def node_resource(shape: NodeShape, now_ns: int) -> Resource:

@@ -51,7 +51,8 @@ class Pod:
 
     def _containers(self, kind: str, statuses: Sequence[Resource] | None) -> list[Container]:
         specs = self.resource["spec"].get(kind) or []
-        records = [status.restored(spec, statuses or []) for spec in specs]
+        first = "PodInitializing" if self.resource["spec"].get("initContainers") else "ContainerCreating"
+        records = [status.restored(spec, statuses or [], first) for spec in specs]
         is_init = kind == "initContainers"
         return [Container(self, spec, record, is_init=is_init) for spec, record in zip(specs, records, strict=True)]
 

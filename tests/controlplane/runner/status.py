@@ -19,7 +19,7 @@ class ContainerRecord:
 
     name: str
     image: str
-    state: Resource = field(default_factory=lambda: {"waiting": {"reason": "ContainerCreating"}})
+    state: Resource
     last_state: Resource = field(default_factory=dict)
     attempt: int = 0
     container_id: str = ""
@@ -82,9 +82,9 @@ class ContainerRecord:
         } | ({"containerID": self.container_id} if self.container_id else {})
 
 
-def restored(container: Resource, statuses: Iterable[Resource]) -> ContainerRecord:
-    """The record of a container that an earlier runner left; one that ran is lost."""
-    record = ContainerRecord(container["name"], container.get("image", ""))
+def restored(container: Resource, statuses: Iterable[Resource], reason: str) -> ContainerRecord:
+    """A container's record: it waits for a reason, or is as an earlier runner left it; one that ran is lost."""
+    record = ContainerRecord(container["name"], container.get("image", ""), {"waiting": {"reason": reason}})
     for known in statuses:
         if known["name"] == record.name:
             record.state = known.get("state") or record.state

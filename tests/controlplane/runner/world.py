@@ -10,12 +10,17 @@ from tests.controlplane.runner.hosts import Hosts
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds for every pod: node name, directory of the runner, hidden paths, PATH, waiting times in seconds."""
+    """What holds for every pod; waiting times in seconds."""
 
     node: str
+    resources: Mapping[str, str]
+    """What the node says it has."""
     state: Path
+    """The runner's own directory."""
     hide: Sequence[str]
+    """Paths that containers see empty."""
     path: str
+    """PATH in containers."""
     back_off_s: float
     retry_s: float
 
