@@ -111,6 +111,14 @@ def role_in(entry: Entry, caller: Caller, today: date) -> Role | None:
     return max(roles, key=_RANKS.index, default=None)
 
 
+def whom_to_ask(entry: Entry) -> str:
+    """The hint for somebody who lacks access to a project."""
+    names = [
+        member.get("user") or member.get("group", "") for member in entry.members if member["role"] == "maintainer"
+    ]
+    return f"ask one of its maintainers: {', '.join(names)}" if names else "ask the cluster's admins"
+
+
 def unknown_project(name: str, entries: Sequence[Entry]) -> UsageError:
     """The error for a name that no project has: names the nearest."""
     near = difflib.get_close_matches(name, [entry.name for entry in entries], n=1)

@@ -67,6 +67,13 @@ def out_json(value: object) -> None:
     out(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def out_yaml(value: object) -> None:
+    """Data for people and for kubectl."""
+    from reconciler.documents import dump  # noqa: PLC0415 - the reader's start-up time
+
+    _write(sys.stdout, dump(value))
+
+
 def talk(text: str) -> None:
     """A line for the person at the terminal."""
     _write(sys.stderr, f"{text}\n")

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.cluster import Body, Cluster, Resource
-from reconciler.kinds import CONFIG_MAP, LOCAL_QUEUE, NAMESPACE, ROLE_BINDING, SERVICE_ACCOUNT
+from reconciler.kinds import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    LOCAL_QUEUE,
+    NAMESPACE,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+)
 from reconciler.kube import connect
 from tests.controlplane.plane import Plane
 
-ROLE = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
-CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
 READ = ["get", "list", "watch"]
 
 
@@ -59,13 +66,18 @@ def _system() -> Sequence[tuple[Resource, Body]]:
         (NAMESPACE, {"metadata": {"name": "jobq-system"}}),
         (ROLE, {"metadata": reader, "rules": [_rule([""], ["configmaps"], READ)]}),
         (ROLE_BINDING, _binding(reader, "Role", [_group("system:authenticated")])),
+        (CLUSTER_ROLE, {"metadata": {"name": "test-reader"}, "rules": [_rule(["kueue.x-k8s.io"], _CLASSES, READ)]}),
+        (
+            CLUSTER_ROLE_BINDING,
+            _binding({"name": "test-reader"}, "ClusterRole", [_group("system:authenticated")]),
+        ),
         (CLUSTER_ROLE, {"metadata": {"name": "test-viewer"}, "rules": _VIEWER}),
         (CLUSTER_ROLE, {"metadata": {"name": "test-researcher"}, "rules": [*_VIEWER, *_RESEARCHER]}),
     ]
 
 
 def _project(name: str, members: Sequence[dict[str, str]], queue: str) -> Sequence[tuple[Resource, Body]]:
-    labels = {"jobq.io/cluster-queue": queue}
+    labels = {"jobq.io/cluster-queue": queue, "kueue.x-k8s.io/managed-namespace": "true"}
     subjects = {
         role: [_group(one["group"]) if "group" in one else _user(one["user"]) for one in members if one["role"] == role]
         for role in ("viewer", "researcher")
@@ -114,6 +126,7 @@ def _rule(groups: list[str], resources: list[str], verbs: list[str]) -> Body:
     return {"apiGroups": groups, "resources": resources, "verbs": verbs}
 
 
+_CLASSES = ["workloadpriorityclasses"]
 _VIEWER = [
     _rule(["batch"], ["jobs"], READ),
     _rule(["kueue.x-k8s.io"], ["workloads", "localqueues"], READ),

@@ -27,7 +27,7 @@ def current(
 
 
 def _server(kubeconfig: str, context: str) -> str:
-    """``""`` where none is configured: a flag or a file may still say a project. One that is asked for must be there."""
+    """``""`` where none is configured: a flag or a file may still say a project."""
     try:
         return find_server(kubeconfig=kubeconfig, context=context)
     except ClusterError:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli import clock, console, options, selection, settings
-from cli.catalogue import Caller, Entry, read_catalogue, role_in, unknown_project, who_am_i
+from cli.catalogue import Caller, Entry, read_catalogue, role_in, unknown_project, who_am_i, whom_to_ask
 from cli.connection import connect
 from cli.selection import together
 from reconciler.errors import UsageError
@@ -43,16 +43,11 @@ def _checked(name: str, entries: Sequence[Entry], mine: Sequence[Entry], caller:
     if found not in mine:
         raise UsageError(
             f"you ({caller.name}) don't belong to project {name!r}",
-            hint=f"ask one of its maintainers{_maintainers(found)}",
+            hint=whom_to_ask(found),
         )
     if found.state == "archived":
         raise UsageError(f"project {name!r} is archived since {found.archived_on}")
     return name
-
-
-def _maintainers(entry: Entry) -> str:
-    names = [member.get("user") or member["group"] for member in entry.members if member["role"] == "maintainer"]
-    return f": {', '.join(names)}" if names else ""
 
 
 def _asked(mine: Sequence[Entry], caller: Caller) -> str:

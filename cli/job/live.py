@@ -1,0 +1,144 @@
+"""Objects as they change: lists, then watches, in one thread a kind; cuts and old versions are mended in silence."""
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from cli import clock
+from reconciler.cluster import Body, Cluster, Resource
+from reconciler.errors import ClusterError, Expired, Rejected, Unreachable
+
+PATIENCE_SECONDS = 60
+"""How long the server may be away before waiting is given up."""
+LONGEST_PAUSE = 8
+TICK_SECONDS = 1.0
+_BUSY = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What to watch of one kind."""
+
+    resource: Resource
+    labels: str = ""
+    fields: str = ""
+
+
+@dataclass(slots=True)
+class View:
+    """What is there now, by kind and uid; ``gone`` has the last state of what was deleted while we watched."""
+
+    there: dict[Resource, dict[str, Body]] = field(default_factory=dict)
+    gone: dict[str, Body] = field(default_factory=dict)
+
+    def all(self, resource: Resource) -> Sequence[Body]:
+        """The objects of a kind."""
+        return list(self.there.get(resource, {}).values())
+
+    def replace(self, resource: Resource, items: Sequence[Body]) -> None:
+        """A new list: what isn't in it any more was deleted meanwhile."""
+        new = {item["metadata"]["uid"]: item for item in items}
+        for uid, body in self.there.get(resource, {}).items():
+            if uid not in new:
+                self.gone[uid] = body
+        self.there[resource] = new
+
+    def change(self, resource: Resource, kind: str, body: Body) -> None:
+        """One watch event."""
+        uid = body["metadata"]["uid"]
+        if kind == "DELETED":
+            self.there[resource].pop(uid, None)
+            self.gone[uid] = body
+        else:
+            self.there[resource][uid] = body
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    resource: Resource
+    items: Sequence[Body] | None = None
+    kind: str = ""
+    body: Body = field(default_factory=dict)
+    error: Exception | None = None
+
+
+def watch(cluster: Cluster, namespace: str, sources: Sequence[Source], *, until: float | None = None) -> Iterator[View]:
+    """The view after each change, first when all lists are there; ends at ``until`` (by `clock.elapsed`).
+
+    Yields at least once a second, so that whoever waits can look at the time. Raises: ClusterError.
+    """
+    news: queue.SimpleQueue[_News] = queue.SimpleQueue()
+    stop = threading.Event()
+    for source in sources:
+        threading.Thread(target=_report, args=(cluster, namespace, source, news, stop), daemon=True).start()
+    view = View()
+    try:
+        while until is None or clock.elapsed() < until:
+            _take(news, view, until)
+            if len(view.there) == len({source.resource for source in sources}):
+                yield view
+    finally:
+        stop.set()
+
+
+def _take(news: "queue.SimpleQueue[_News]", view: View, until: float | None) -> None:
+    left = TICK_SECONDS if until is None else max(min(TICK_SECONDS, until - clock.elapsed()), 0)
+    try:
+        new = news.get(timeout=left)
+    except queue.Empty:
+        return
+    if new.error:
+        raise new.error
+    if new.items is not None:
+        view.replace(new.resource, new.items)
+    else:
+        view.change(new.resource, new.kind, new.body)
+
+
+def _report(
+    cluster: Cluster, namespace: str, source: Source, news: "queue.SimpleQueue[_News]", stop: threading.Event
+) -> None:
+    version, pause, well = "", 1, clock.elapsed()
+    while not stop.is_set():
+        try:
+            if not version:
+                version = _list(cluster, namespace, source, news)
+            started = clock.elapsed()
+            version = _follow(cluster, namespace, source, news, version)
+            pause, well = 1, clock.elapsed()
+            if well - started < TICK_SECONDS:  # cut as soon as it began: don't ask in a tight loop
+                stop.wait(pause)
+        except Expired:
+            version = ""
+        except ClusterError as error:
+            if not _passes(error) or clock.elapsed() - well > PATIENCE_SECONDS:
+                news.put(_News(source.resource, error=error))
+                return
+            stop.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+        except Exception as error:  # noqa: BLE001 - a thread's error must be seen
+            news.put(_News(source.resource, error=error))
+            return
+
+
+def _list(cluster: Cluster, namespace: str, source: Source, news: "queue.SimpleQueue[_News]") -> str:
+    listing = cluster.list(source.resource, namespace=namespace, labels=source.labels, fields=source.fields)
+    news.put(_News(source.resource, items=listing.items))
+    return listing.resource_version
+
+
+def _follow(cluster: Cluster, namespace: str, source: Source, news: "queue.SimpleQueue[_News]", version: str) -> str:
+    """Hand on events until the watch ends; the version from which the next one goes on."""
+    events = cluster.watch(
+        source.resource, namespace=namespace, labels=source.labels, fields=source.fields, resource_version=version
+    )
+    for event in events:
+        version = event.object["metadata"]["resourceVersion"]
+        if event.type != "BOOKMARK":
+            news.put(_News(source.resource, kind=event.type, body=event.object))
+    return version
+
+
+def _passes(error: ClusterError) -> bool:
+    return isinstance(error, Unreachable) or (isinstance(error, Rejected) and error.code in _BUSY)

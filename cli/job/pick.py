@@ -1,0 +1,43 @@
+"""Which job a word means: a name, a unique beginning of one of mine, or ``@latest``."""
+
+import difflib
+from collections.abc import Sequence
+
+from cli.submission.manifest import SUBMITTED_BY
+from reconciler.cluster import Body, Cluster
+from reconciler.errors import NotFound, UsageError
+from reconciler.kinds import JOB
+
+LATEST = "@latest"
+
+
+def pick(cluster: Cluster, namespace: str, word: str, caller: str) -> Body:
+    """The Job. Raises: NotFound; UsageError where several could be meant."""
+    return choose(cluster.list(JOB, namespace=namespace).items, word, caller, namespace)
+
+
+def choose(jobs: Sequence[Body], word: str, caller: str, project: str) -> Body:
+    """The job among ``jobs``: any by its whole name, the caller's by a beginning. Raises: NotFound, UsageError."""
+    mine = [job for job in jobs if job["metadata"].get("annotations", {}).get(SUBMITTED_BY) == caller]
+    if word == LATEST:
+        return _latest(mine, project)
+    named = [job for job in jobs if job["metadata"]["name"] == word]
+    found = named or [job for job in mine if job["metadata"]["name"].startswith(word)]
+    if len(found) > 1:
+        names = sorted(job["metadata"]["name"] for job in found)
+        raise UsageError(f"{word!r} could be {', '.join(names)}", hint="write a longer beginning")
+    if not found:
+        raise NotFound(f"there is no job {word!r} of yours in {project}", hint=_near(word, jobs))
+    return found[0]
+
+
+def _latest(mine: Sequence[Body], project: str) -> Body:
+    if not mine:
+        raise NotFound(f"you have no jobs in {project}", hint="`jobq submit` makes one, `jobq list` shows everybody's")
+    return max(mine, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
+
+
+def _near(word: str, jobs: Sequence[Body]) -> str:
+    names = [job["metadata"]["name"] for job in jobs]
+    others = [name for name in names if name.startswith(word)] or difflib.get_close_matches(word, names, n=1)
+    return f"did you mean {others[0]}?" if others else "`jobq list` shows the jobs there are"

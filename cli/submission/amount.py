@@ -1,0 +1,80 @@
+"""Amounts of a job, each read strictly, with the flag or the default that said it named in the error."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from reconciler import amounts
+from reconciler.amounts import AmountError
+from reconciler.errors import UsageError
+
+LONGEST = 2**31 - 1
+"""Seconds that the API's int32 fields hold: 68 years."""
+
+T = TypeVar("T")
+
+
+def cpu(text: str, origin: str) -> str:
+    """Cores as the API server spells them. Raises: UsageError."""
+    _read(amounts.cores, text, origin)
+    return amounts.canonical(text)
+
+
+def memory(text: str, origin: str) -> str:
+    """Bytes as the API server spells them. Raises: UsageError."""
+    _read(amounts.size, text, origin)
+    return amounts.canonical(text)
+
+
+def gpus(text: str, origin: str) -> int:
+    """Whole GPUs, zero included. Raises: UsageError."""
+    return _read(_whole, text, origin)
+
+
+def time_limit(text: str, origin: str) -> int:
+    """Seconds above zero. Raises: UsageError."""
+    seconds = _seconds(text, origin)
+    if not seconds:
+        raise UsageError(f"{origin}: a time limit of zero ends the job before it starts", hint="leave it out for none")
+    return seconds
+
+
+def time_to_live(text: str, origin: str) -> int:
+    """Seconds, zero included. Raises: UsageError."""
+    return _seconds(text, origin)
+
+
+def _seconds(text: str, origin: str) -> int:
+    seconds = _read(amounts.duration, text, origin)
+    if seconds > LONGEST:
+        raise UsageError(f"{origin}: {text!r} is longer than 68 years, the most that Kubernetes can count")
+    return seconds
+
+
+def _whole(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= len(str(LONGEST)):
+        return int(text)
+    raise AmountError(f"{text!r} is no whole number of GPUs; write {_nearest(text)}")
+
+
+def _nearest(text: str) -> str:
+    """``-1`` may mean 1, and half a GPU is one that nobody else has."""
+    digits = text.lstrip("-+").partition(".")[0]
+    return str(max(int(digits), 1)) if digits.isascii() and digits.isdigit() and len(digits) < len("10000") else "1"
+
+
+def _read(reading: Callable[[str], T], text: str, origin: str) -> T:
+    try:
+        return reading(text)
+    except AmountError as error:
+        found, _, way_out = str(error).partition("; ")
+        raise UsageError(f"{origin}: {found}", hint=way_out) from error
+
+
+def words(seconds: int) -> str:
+    """Seconds as people write them: ``1d12h``, ``90s`` stays ``1m30s``."""
+    units: Mapping[str, int] = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+    parts = []
+    for unit, size in units.items():
+        count, seconds = divmod(seconds, size)
+        parts += [f"{count}{unit}"] if count else []
+    return "".join(parts) or "0s"
