@@ -338,8 +338,17 @@ def _validated(model: type[_Model], document: documents.Document, problems: list
         return model.model_validate(document.value, by_alias=True, by_name=False)
     except ValidationError as invalid:
         errors = [dict(error) for error in invalid.errors(include_url=False)]
-        problems += [_explain(error, model, document) for error in errors if not _told(error, document)]
+        untold = [error for error in errors if not _told(error, document)]
+        misspelt = {path for error in untold if (path := _meant(error, model))}
+        problems += [_explain(error, model, document) for error in untold if error["loc"] not in misspelt]
         return None
+
+
+def _meant(error: Mapping[str, Any], model: type[BaseModel]) -> tuple[str | int, ...]:
+    """The field that an unknown one was surely meant to be: no need to call that one missing too."""
+    path = error["loc"]
+    near = nearest(str(path[-1]), _fields(model, path[:-1])) if error["type"] == "extra_forbidden" else ""
+    return (*path[:-1], near) if near else ()
 
 
 def _told(error: Mapping[str, Any], document: documents.Document) -> bool:
