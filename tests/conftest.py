@@ -1,0 +1,35 @@
+"""Fixtures of all tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane.fixture import plane
+from tests.controlplane.plane import Extent, Plane, start
+from tests.repository import Repository
+from tests.world import World, clear, install
+
+__all__ = ["api_plane", "plane", "repository", "world"]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """An empty git repository."""
+    return Repository.new(tmp_path / "repository")
+
+
+@pytest.fixture(scope="session")
+def api_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    """An API server of this worker's own, bootstrapped: a reconciler takes a whole cluster to itself."""
+    with start(Extent.API) as own:
+        install(own, tmp_path_factory.mktemp("bootstrap"))
+        yield own
+
+
+@pytest.fixture
+def world(api_plane: Plane, repository: Repository) -> World:
+    """That API server without any project, and an empty repository."""
+    clear(api_plane)
+    kubeconfig = api_plane.service_account_kubeconfig("jobq-system", "jobq-reconciler")
+    return World(api_plane, repository, kubeconfig)

@@ -1,0 +1,446 @@
+"""Reconciling on a real control plane: what is asked, what is written, and what is left alone."""
+
+import json
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.operator.shown import INTERRUPTED, PARTLY, REFUSED, exit_code
+from reconciler import kube
+from reconciler.apply import apply
+from reconciler.compare import is_equal, project_of
+from reconciler.kinds import NAMESPACE, PROJECT_KINDS
+from reconciler.kubeconfig import find_access
+from reconciler.model import Action, Report, Result
+from tests.controlplane import pki
+from tests.repository import project
+from tests.world import PAGES, Crash, Meddled, World, clear, eventually, install, listed
+
+if TYPE_CHECKING:
+    import subprocess
+
+MANY = 50
+
+
+def many(**spec: object) -> list[str]:
+    return [
+        project(f"p{number:02}", members=[{"group": f"g{number}", "role": "viewer"}], **spec) for number in range(MANY)
+    ]
+
+
+def of(report: Report) -> list[tuple[Action, str]]:
+    """The changes of a plan, short."""
+    return [(change.action, str(change.ref)) for change in report.plan.changes]
+
+
+# ------------------------------------------------------------------------------------------------ requests and writes
+
+
+def test_two_projects(world: World) -> None:
+    """A bootstrapped cluster takes two projects; again, nothing is written, and only each kind's page is asked for."""
+    world.repository.declare(
+        project("vision", members=[{"user": "kim@example.org", "role": "maintainer"}]), project("speech")
+    )
+    assert world.jobq("bootstrap", "--apply", kubeconfig=world.plane.kubeconfig).code == 0
+    first = world.jobq("reconcile")
+    assert (first.code, first.err) == (0, "")
+    assert first.out.endswith("2 projects on demo: 9 created, 0 unchanged\n")
+    before, since = world.versions(), world.plane.mark()
+    second = world.jobq("reconcile")
+    assert (second.code, second.out, second.err) == (0, "2 projects on demo: in sync, 9 unchanged\n", "")
+    assert listed(world.asked(since)) == PAGES
+    assert world.versions() == before
+
+
+def test_rendered_is_what_is_read_back(world: World) -> None:
+    """Every rendered object is live afterwards, equal by ownership, and owned leaf by leaf as it was rendered."""
+    world.repository.declare(project("vision", members=[{"group": "oidc:vision", "role": "viewer"}]))
+    world.reconcile()
+    live = world.live()
+    for manifest in world.manifests():
+        assert is_equal(manifest, live[manifest.ref])
+        assert contains(live[manifest.ref], manifest.body)
+
+
+def contains(live: object, wanted: object) -> bool:
+    """Whether a live value holds all of a rendered one, as it was rendered."""
+    if isinstance(wanted, dict):
+        return isinstance(live, dict) and all(contains(live.get(key), value) for key, value in wanted.items())
+    return live == wanted
+
+
+def test_applying_twice_writes_nothing_new(world: World) -> None:
+    """A second apply of every rendered object changes no resourceVersion."""
+    world.repository.declare(project("vision", members=[{"group": "oidc:vision", "role": "viewer"}]))
+    world.reconcile()
+    before = world.versions()
+    for manifest in world.manifests():
+        resource = next(kind.resource for kind in PROJECT_KINDS if kind.resource.kind == manifest.ref.kind)
+        assert world.cluster.apply(resource, manifest.body)["metadata"]["resourceVersion"] == before[manifest.ref]
+
+
+def test_bootstrapping_twice_writes_nothing_new(world: World) -> None:
+    """A second bootstrap changes no resourceVersion; without --apply it asks no cluster at all."""
+    world.repository.declare()
+
+    def versions() -> str:
+        kinds = "ns,cm,sa,clusterroles,clusterrolebindings,roles,rolebindings"
+        listing = world.kubectl("get", kinds, "-A", "-l", "app.kubernetes.io/part-of=jobq", "-o", "json")
+        return str([item["metadata"]["resourceVersion"] for item in json.loads(listing)["items"]])
+
+    before, since = versions(), world.plane.mark()
+    assert world.jobq("bootstrap", kubeconfig=world.plane.kubeconfig).code == 0
+    assert world.asked(since) == []
+    assert world.jobq("bootstrap", "--apply", kubeconfig=world.plane.kubeconfig).code == 0
+    assert versions() == before
+
+
+def test_fifty_projects(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First one PATCH an object; in sync, one GET a page and kind: no dry-run, no write."""
+    world.repository.declare(*many())
+    since = world.plane.mark()
+    first = world.jobq("reconcile")
+    assert first.out.endswith(f"{MANY} projects on demo: {5 * MANY} created, 0 unchanged\n")
+    asked = world.asked(since)
+    assert Counter(request.verb for request in asked) == {"list": PAGES.total(), "patch": 5 * MANY}
+    since = world.plane.mark()
+    assert world.jobq("reconcile").out == f"{MANY} projects on demo: in sync, {5 * MANY} unchanged\n"
+    assert listed(world.asked(since)) == PAGES
+    monkeypatch.setattr(kube, "PAGE", 20)
+    since = world.plane.mark()
+    assert of(world.reconcile()) == []
+    asked_pages = listed(world.asked(since))
+    count = Counter(ref.kind for ref in world.live())
+    pages = {kind: -(-count[kind] // 20) for kind in ("Namespace", "ServiceAccount", "LocalQueue", "RoleBinding")}
+    assert {kind: asked_pages[f"{kind.lower()}s"] for kind in pages} == pages
+    assert min(pages.values()) == 3
+    assert asked_pages.keys() == PAGES.keys()
+
+
+def test_one_changed_project_of_many(world: World) -> None:
+    """What one project's change costs: a question and a write for each of its differing objects, none for others'."""
+    texts = many()
+    world.repository.declare(*texts)
+    world.reconcile()
+    texts[7] = project("p07", displayName="Seven", members=[{"group": "g7", "role": "viewer"}])
+    world.repository.declare(*texts)
+    since = world.plane.mark()
+    report = world.reconcile()
+    differing = [(Action.UPDATE, "Namespace p07"), (Action.UPDATE, "ConfigMap jobq-system/p07")]  # source, displayName
+    assert of(report) == differing
+    assert Counter(request.verb for request in world.asked(since)) == {"list": PAGES.total(), "patch": 4}
+
+
+# ------------------------------------------------------------------------------------------------ ended in the middle
+
+
+def namespaces(world: World) -> int:
+    return sum(item["metadata"]["name"].startswith("p") for item in world.admin.list(NAMESPACE).items)
+
+
+def in_the_middle(world: World) -> "subprocess.Popen[str]":
+    """A first reconcile of many projects that has begun to write."""
+    world.repository.declare(*many())
+    process = world.start("reconcile")
+    assert eventually(lambda: namespaces(world) >= 5)
+    return process
+
+
+def test_killed(world: World) -> None:
+    """After kill -9 in the middle of a first apply, running again converges, and a third run is in sync."""
+    process = in_the_middle(world)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    done = len(world.live().keys() & {manifest.ref for manifest in world.manifests()})
+    assert 0 < done < 5 * MANY
+    second = world.jobq("reconcile")
+    assert second.code == 0
+    assert f"{5 * MANY - done} created, {done} unchanged" in second.out
+    assert world.jobq("reconcile").out == f"{MANY} projects on demo: in sync, {5 * MANY} unchanged\n"
+    assert sum(project_of(body) != "" for body in world.live().values()) == 5 * MANY
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped(world: World, number: signal.Signals) -> None:
+    """A signal lets what is in flight end: exit 130, said what was done and what wasn't; running again converges."""
+    process = in_the_middle(world)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == INTERRUPTED
+    assert "stopping: what is in flight is finished first" in err
+    assert "Traceback" not in out + err
+    done = len(world.live().keys() & {manifest.ref for manifest in world.manifests()})
+    assert f"{MANY} projects on demo: {done} created, {5 * MANY - done} skipped, 0 unchanged" in out
+    assert "run again to go on" in out
+    assert f"{5 * MANY - done} created, {done} unchanged" in world.jobq("reconcile").out
+    assert of(world.plan()) == []
+
+
+def crash_at(number: int) -> Callable[[int], None]:
+    """What ends a run at that write, and lets no other thread of it write any more."""
+
+    def crash(write: int) -> None:
+        if write >= number:
+            raise Crash
+
+    return crash
+
+
+KIM = {"user": "kim@example.org", "role": "viewer"}
+LEE = {"user": "lee@example.org", "role": "researcher"}
+STEPS = {
+    "created": ([project("other")], [project("other"), project("vision", members=[KIM])]),
+    "moved": (
+        [project("vision", members=[KIM])],
+        [project("vision", clusterQueue="fake-shared", displayName="Vision", members=[LEE])],
+    ),
+    "archived": ([project("other"), project("vision", members=[KIM])], [project("other")]),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("late", [False, True], ids=["before the write", "before its answer"])
+def test_crash_at_every_write(world: World, step: str, *, late: bool) -> None:
+    """Whichever write a run dies at, before it or before its answer, the next run converges and one more is in sync."""
+    before, after = STEPS[step]
+    crashed, number = True, 0
+    while crashed:
+        number += 1
+        clear(world.plane)
+        world.repository.declare(*before)
+        world.reconcile()
+        world.repository.declare(*after)
+        meddled = Meddled(find_access(kubeconfig=str(world.kubeconfig)), crash_at(number), late=late)
+        try:
+            world.reconcile(cluster=meddled)
+            crashed = False
+        except Crash:
+            assert {outcome.result for outcome in world.reconcile().outcomes} <= SUCCESSES
+        assert of(world.plan()) == []
+    assert number > 3
+
+
+SUCCESSES = {Result.CREATED, Result.CONFIGURED, Result.REPLACED, Result.DELETED}
+
+
+# ------------------------------------------------------------------------------------------------ not ours
+
+
+def test_foreign_namespace(world: World) -> None:
+    """A namespace of a project's name that isn't ours isn't touched, not even by a label; the others go on: exit 4."""
+    world.kubectl("create", "namespace", "taken")
+    before = world.kubectl("get", "namespace", "taken", "-o", "json")
+    world.repository.declare(project("taken"), project("vision"))
+    since = world.plane.mark()
+    planned = world.jobq("plan")
+    assert planned.code == REFUSED
+    assert "refused: a namespace taken exists and is not jobq's" in planned.out
+    assert world.writes(since) == []
+    done = world.jobq("reconcile")
+    assert done.code == REFUSED
+    assert "1 to create" not in done.out
+    assert "4 created" in done.out
+    assert world.kubectl("get", "namespace", "taken", "-o", "json") == before
+    assert {ref.namespace for ref in world.live() if ref.kind == "LocalQueue"} == {"vision"}
+    assert "taken" not in {ref.name for ref in world.live() if ref.kind == "ConfigMap"}
+
+
+def test_namespace_that_appears_meanwhile(world: World) -> None:
+    """A namespace that comes into being between plan and apply isn't taken over; its project is left, others go on."""
+    world.repository.declare(project("taken"), project("vision"))
+    report = world.plan()
+    world.kubectl("create", "namespace", "taken")
+    before = world.kubectl("get", "namespace", "taken", "-o", "json")
+    outcomes = apply(world.cluster, report.plan.changes, threading.Event())
+    results = {(outcome.change.project, outcome.change.ref.kind): outcome for outcome in outcomes}
+    assert results["taken", "Namespace"].result is Result.FAILED
+    assert "came into being meanwhile" in results["taken", "Namespace"].error
+    assert results["taken", "LocalQueue"].result is Result.SKIPPED
+    assert {outcome.result for outcome in outcomes if outcome.change.project == "vision"} == {Result.CREATED}
+    assert exit_code(Report(report.plan, report.verdict, outcomes, applied=True)) == PARTLY
+    assert world.kubectl("get", "namespace", "taken", "-o", "json") == before
+    assert world.jobq("reconcile").code == REFUSED
+
+
+def test_lost_answer_of_a_create(world: World) -> None:
+    """A Namespace that an earlier try of the same run made, whose answer was lost, is ours and no stranger's."""
+    world.repository.declare(project("vision"))
+    changes = world.plan().plan.changes
+    apply(world.cluster, changes[:1], threading.Event())
+    outcomes = apply(world.cluster, changes, threading.Event())
+    assert {outcome.result for outcome in outcomes} == {Result.CREATED}
+    assert of(world.plan()) == []
+
+
+def test_object_that_is_another_by_now(world: World) -> None:
+    """A delete is of exactly the object that was planned: one made again under its name meanwhile stays."""
+    world.repository.declare(project("vision", members=[{"user": "kim", "role": "viewer"}]))
+    world.reconcile()
+    world.repository.declare(project("vision"))
+    changes = world.plan().plan.changes
+    binding = json.loads(world.kubectl("get", "rolebinding", "-n", "vision", "jobq:viewer", "-o", "json"))
+    binding["metadata"] = {"name": "jobq:viewer", "namespace": "vision"}
+    world.kubectl("replace", "--force", "-f", "-", given=binding)
+    outcome = apply(world.cluster, changes, threading.Event())[0]
+    assert (outcome.change.action, outcome.result) == (Action.DELETE, Result.FAILED)
+    assert "another object by now" in outcome.error
+    assert "jobq:viewer" in world.kubectl("get", "rolebinding", "-n", "vision", "-o", "name")
+    world.reconcile()
+    assert of(world.plan()) == []
+    assert world.kubectl("get", "rolebinding", "-n", "vision", "-o", "name") == ""
+
+
+# ------------------------------------------------------------------------------------------------ refused at the door
+
+
+@pytest.fixture
+def nameless(world: World, tmp_path: Path) -> Iterator[World]:
+    """A cluster that doesn't say which one it is; afterwards it does again."""
+    world.kubectl("delete", "configmap", "-n", "jobq-system", "jobq.cluster")
+    yield world
+    install(world.plane, tmp_path / "again")
+
+
+def only_the_notes(world: World, since: int) -> bool:
+    """Whether nothing was asked but which cluster this is."""
+    return listed(world.asked(since)) == {"configmaps": 1}
+
+
+@pytest.mark.parametrize("command", ["plan", "reconcile"])
+def test_wrong_cluster(world: World, command: str) -> None:
+    """A cluster of another name is refused before anything else is asked: exit 4, with both names."""
+    world.repository.declare(project("vision"), cluster="elsewhere")
+    since = world.plane.mark()
+    run = world.jobq(command)
+    assert run.code == REFUSED
+    assert run.err.splitlines() == [
+        "error: this is cluster demo, but jobq.toml is for elsewhere",
+        "hint: choose the right one with --context or KUBECONFIG",
+    ]
+    assert only_the_notes(world, since)
+
+
+def test_cluster_without_a_name(nameless: World) -> None:
+    """A cluster that was never bootstrapped is refused before anything else is asked: exit 4, with the command."""
+    nameless.repository.declare(project("vision"))
+    since = nameless.plane.mark()
+    run = nameless.jobq("reconcile")
+    assert run.code == REFUSED
+    assert "jobq.cluster is missing" in run.err
+    assert "jobq bootstrap --apply" in run.err
+    assert only_the_notes(nameless, since)
+
+
+def test_old_roles(nameless: World) -> None:
+    """Roles older than this jobq needs are refused: exit 4, with the command that renews them."""
+    nameless.kubectl("create", "cm", "-n", "jobq-system", "jobq.cluster", "--from-literal=name=demo")
+    nameless.repository.declare(project("vision"))
+    run = nameless.jobq("reconcile")
+    assert run.code == REFUSED
+    assert "the project roles here are version 0" in run.err
+
+
+def test_no_project_file(world: World) -> None:
+    """No project file at all is an accident, never the wish to archive everybody: exit 4, no write."""
+    world.repository.declare(project("vision"))
+    world.reconcile()
+    world.repository.declare()
+    since = world.plane.mark()
+    run = world.jobq("reconcile")
+    assert run.code == REFUSED
+    assert "no project file at all" in run.err
+    assert only_the_notes(world, since)
+
+
+MISTAKES = """\
+apiVersion: jobq.io/v1alpha1
+kind: Project
+metadata:
+  name: vision
+spec:
+  clusterQeue: gpu-shared
+  active: no
+  members:
+    - {user: kim@example.org, role: owner}
+    - {role: viewer}
+  defaults:
+    memory: 500m
+"""
+
+
+@pytest.mark.parametrize("command", ["plan", "reconcile"])
+def test_five_mistakes(world: World, command: str) -> None:
+    """A file with five mistakes: all told in one run, each with its place, and nothing asked or written: exit 1."""
+    world.repository.commit({"jobq.toml": 'cluster = "demo"\n', "projects.d/vision.yaml": MISTAKES})
+    world.repository.write({"projects.d/speech.yaml": project("speech")})
+    world.repository.commit()
+    since = world.plane.mark()
+    run = world.jobq(command)
+    assert run.code == 1
+    places = [line.split(": ")[0].removeprefix("projects.d/vision.yaml:") for line in run.err.splitlines()[:-2]]
+    assert places == ["6:3", "7:11", "9:37", "10:7", "12:13"]
+    assert run.err.splitlines()[-2:] == ["error: 5 problems in the declared files", "hint: nothing was changed"]
+    assert world.asked(since) == []
+
+
+# ------------------------------------------------------------------------------------------------ nobody to talk to
+
+
+def kubeconfig_for(world: World, path: Path, server: str) -> Path:
+    said = json.loads(world.plane.kubeconfig.read_bytes())
+    said["clusters"][0]["cluster"]["server"] = server
+    path.write_text(json.dumps(said), encoding="utf-8")
+    return path
+
+
+def complaint(world: World, kubeconfig: Path) -> str:
+    """What `jobq reconcile` says on stderr: one error and one hint, exit 1, within seconds, and nothing written."""
+    world.repository.declare(project("vision"))
+    began = time.monotonic()
+    run = world.jobq("reconcile", kubeconfig=kubeconfig)
+    assert time.monotonic() - began < 10
+    assert (run.code, run.out) == (1, "")
+    error, hint = run.err.splitlines()
+    assert (error.split(": ")[0], hint.split(": ")[0]) == ("error", "hint")
+    return run.err
+
+
+def test_nobody_listens(world: World, tmp_path: Path) -> None:
+    """A server that isn't there is said once, with its address and the context."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"https://127.0.0.1:{port}"
+    said = complaint(world, kubeconfig_for(world, tmp_path / "away", address))
+    assert address in said
+    assert "connection refused" in said
+    assert "lab" in said
+
+
+def test_stranger(world: World) -> None:
+    """Somebody who may not read the cluster is told which rule is missing, and nothing is written."""
+    since = world.plane.mark()
+    said = complaint(world, world.plane.member_kubeconfig("eve@example.org"))
+    assert 'User "eve@example.org" cannot list resource "namespaces"' in said
+    assert world.writes(since) == []
+
+
+def test_expired_certificate(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An expired client certificate is told with its date, not as a missing right."""
+    monkeypatch.setattr(pki, "LIFETIME", timedelta(minutes=4))  # certificates begin five minutes back
+    authority = pki.Authority(pki.Pair.read(world.plane.directory / "pki", "ca"))
+    pair = authority.client("kim@example.org")
+    ca = (world.plane.directory / "pki" / "ca.crt").read_bytes()
+    path = tmp_path / "expired"
+    path.write_bytes(pki.kubeconfig(world.plane.server, ca, "kim@example.org", pair))
+    said = complaint(world, path)
+    assert "the server doesn't know who asks (user 'kim@example.org' of the kubeconfig, certificate valid until" in said
+    assert f"{datetime.now(UTC):%Y-}"[:3] in said  # noqa: TID251 - certificates are dated by the machine's clock

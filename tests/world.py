@@ -1,0 +1,235 @@
+"""A projects repository and a control plane: what the tests of the reconciler act on."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from reconciler import bootstrap, cycle, observe, source
+from reconciler.cluster import Body, Cluster, Resource
+from reconciler.declare import declare
+from reconciler.kinds import PROJECT_KINDS
+from reconciler.kube import KubeCluster, connect
+from reconciler.kubeconfig import Access
+from reconciler.model import Manifest, ObjectRef, Outcome, Report
+from reconciler.render import render
+from tests.controlplane.api import Api, Refused
+from tests.controlplane.audit import Request
+from tests.controlplane.plane import ROOT, Plane
+from tests.repository import Repository, scrubbed
+
+TODAY = date(2027, 1, 15)
+"""The day of all passes that a test makes itself."""
+PATIENCE_SECONDS = 20.0
+PAGES = Counter({kind.resource.plural: 1 for kind in PROJECT_KINDS}) + Counter(
+    {resource.plural: 1 for resource in observe._QUEUE_KINDS}
+)
+"""LISTs of a run in which each kind fits on one page."""
+_OTHERS = ("default", "jobq-system", "kueue-system", "kube-system", "kube-public", "kube-node-lease")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a finished command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - JSON
+        """Its stdout as a value."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class World:
+    """One control plane without projects at first, and a repository that is to become its projects."""
+
+    plane: Plane
+    repository: Repository
+    kubeconfig: Path
+    """Of the reconciler's own ServiceAccount: all passes have its rights, not an admin's."""
+
+    @cached_property
+    def admin(self) -> KubeCluster:
+        """The cluster as its administrator sees it."""
+        return connect(kubeconfig=str(self.plane.kubeconfig))
+
+    @cached_property
+    def cluster(self) -> KubeCluster:
+        """The cluster as the reconciler sees it."""
+        return connect(kubeconfig=str(self.kubeconfig))
+
+    def jobq(self, *words: str, kubeconfig: Path | None = None) -> Run:
+        """Run a command that is given repository and kubeconfig."""
+        process = self.start(*words, kubeconfig=kubeconfig)
+        out, err = process.communicate(timeout=60)
+        assert "Traceback" not in out + err
+        return Run(process.returncode, out, err)
+
+    def start(self, *words: str, kubeconfig: Path | None = None) -> subprocess.Popen[str]:
+        """Start such a command."""
+        where = ["--repo", str(self.repository.root), "--kubeconfig", str(kubeconfig or self.kubeconfig)]
+        command = [sys.executable, "-m", "cli.main", *words, *where]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=scrubbed(), cwd=ROOT)
+
+    def kubectl(self, *words: str, given: object = None, fails: bool = False) -> str:
+        """Run kubectl as the administrator."""
+        command = [str(self.plane.kubectl), f"--kubeconfig={self.plane.kubeconfig}", f"--cache-dir={self._cache}"]
+        text = "" if given is None else json.dumps(given)
+        done = subprocess.run([*command, *words], check=not fails, capture_output=True, text=True, input=text)
+        return done.stdout + done.stderr
+
+    @property
+    def _cache(self) -> str:
+        return f"{self.plane.directory}/cache"
+
+    def plan(self, today: date = TODAY, *, cluster: Cluster | None = None) -> Report:
+        """Plan what HEAD declares."""
+        snapshot = source.read_commit(self.repository.root)
+        templates = source.templates(snapshot, "project")
+        return cycle.plan_pass(cluster or self.cluster, declare(snapshot), templates, today)
+
+    def reconcile(
+        self,
+        today: date = TODAY,
+        *,
+        cluster: Cluster | None = None,
+        stop: threading.Event | None = None,
+        told: Callable[[Outcome], None] = lambda _: None,
+    ) -> Report:
+        """Reconcile what HEAD declares."""
+        snapshot = source.read_commit(self.repository.root)
+        templates = source.templates(snapshot, "project")
+        stop = stop or threading.Event()
+        return cycle.reconcile_pass(cluster or self.cluster, declare(snapshot), templates, today, stop, told)
+
+    def manifests(self, today: date = TODAY) -> Sequence[Manifest]:
+        """What HEAD renders to."""
+        snapshot = source.read_commit(self.repository.root)
+        return render(declare(snapshot), source.templates(snapshot, "project"), today)
+
+    def live(self) -> dict[ObjectRef, Body]:
+        """All live objects of the kinds that projects consist of, as the reconciler reads them."""
+        return dict(observe.observe(self.admin, observe.read_notes(self.admin)).live)
+
+    def versions(self) -> dict[ObjectRef, str]:
+        """The resourceVersion of each of them."""
+        return {ref: body["metadata"]["resourceVersion"] for ref, body in self.live().items()}
+
+    def asked(self, since: int) -> list[Request]:
+        """What jobq has asked the server since a mark."""
+        return self.plane.requests(since, user_agent="jobq/")
+
+    def writes(self, since: int) -> list[Request]:
+        """What of it was no reading."""
+        return [request for request in self.asked(since) if request.verb not in {"get", "list", "watch"}]
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class Meddled(KubeCluster):
+    """A cluster where something happens before each write, or (``late``) before its answer; it is given its number."""
+
+    def __init__(self, access: Access, meddle: Callable[[int], None], *, late: bool = False) -> None:
+        super().__init__(access)
+        self._meddle = meddle
+        self._late = late
+        self._writes = 0
+
+    def apply(self, resource: Resource, body: Body, *, dry_run: bool = False) -> Body:
+        """As always; a dry-run is no write."""
+        if dry_run:
+            return super().apply(resource, body, dry_run=True)
+        with self._meddled():
+            return super().apply(resource, body)
+
+    def delete(
+        self, resource: Resource, name: str, *, namespace: str = "", uid: str = "", background: bool = True
+    ) -> None:
+        """As always."""
+        with self._meddled():
+            super().delete(resource, name, namespace=namespace, uid=uid, background=background)
+
+    @contextmanager
+    def _meddled(self) -> Iterator[None]:
+        self._writes += 1
+        number = self._writes
+        if not self._late:
+            self._meddle(number)
+        yield
+        if self._late:
+            self._meddle(number)
+
+
+def listed(requests: Sequence[Request]) -> Counter[str]:
+    """How often each kind was listed; anything else that was asked stands there with its verb."""
+    return Counter(
+        request.resource if request.verb == "list" else f"{request.verb} {request.uri}" for request in requests
+    )
+
+
+def eventually(true: Callable[[], bool]) -> bool:
+    """Whether ``true()`` within the patience of a busy machine."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def install(plane: Plane, folder: Path) -> None:
+    """Bootstrap the cluster ``demo`` as its administrator."""
+    repository = Repository.new(folder)
+    repository.declare()
+    snapshot = source.read_commit(repository.root)
+    settings = declare(snapshot).settings
+    cluster = connect(kubeconfig=str(plane.kubeconfig))
+    bodies = bootstrap.bootstrap(settings, source.templates(snapshot, "bootstrap"))
+    bootstrap.install(cluster, bodies, lambda _: None)
+    cluster.close()
+
+
+def clear(plane: Plane) -> None:
+    """Remove all namespaces but the system's, with all that projects have in them, and the catalogue.
+
+    No controller runs that would do it: contents, then namespace, then its finalizer.
+    """
+    with plane.api() as api:
+        names = [item["metadata"]["name"] for item in api.call("GET", "/api/v1/namespaces")["items"]]
+        api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps?labelSelector=app.kubernetes.io/managed-by=jobq")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: _remove(plane, name), (name for name in names if name not in _OTHERS)))
+
+
+def _remove(plane: Plane, namespace: str) -> None:
+    with plane.api() as api:
+        for kind in PROJECT_KINDS:
+            if kind.resource.namespaced:
+                root = f"/apis/{kind.resource.api_version}" if kind.resource.group else "/api/v1"
+                api.call("DELETE", f"{root}/namespaces/{namespace}/{kind.resource.plural}")
+        _finish(api, f"/api/v1/namespaces/{namespace}")
+
+
+def _finish(api: Api, path: str) -> None:
+    body = api.call("DELETE", path)
+    try:
+        api.call("PUT", f"{path}/finalize", body | {"spec": {"finalizers": []}})
+    except Refused as refused:
+        if refused.status not in {404, 409}:
+            raise
