@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 
@@ -67,11 +67,11 @@ def out_json(value: object) -> None:
     out(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def out_yaml(value: object) -> None:
+def out_yaml(*documents: Mapping[str, Any]) -> None:
     """Data for people and for kubectl."""
     from reconciler.documents import dump  # noqa: PLC0415 - the reader's start-up time
 
-    _write(sys.stdout, dump(value))
+    _write(sys.stdout, dump(documents))
 
 
 def talk(text: str) -> None:

@@ -51,7 +51,7 @@ Volume = Annotated[
     Option("--volume", metavar="PVC:/PATH[:ro]", help="A claim and where to mount it; may be given again."),
 ]
 DryRun = Annotated[
-    Literal["", "client", "server"],
+    Literal["client", "server"] | None,
     Option("--dry-run", metavar="[=client|server]", help="Show the manifest; server: and have it checked there."),
 ]
 Command = Annotated[list[str] | None, Argument(metavar="[--] COMMAND...", help="What runs, after --.")]

@@ -1,63 +1,162 @@
 """Projects set up by hand on the control plane, for tests of what members do in them: just what a member meets."""
 
 import json
+import os
+import subprocess
+import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from reconciler.cluster import Body, Cluster, Resource
+from reconciler.cluster import Body, Resource
 from reconciler.kinds import (
+    CLUSTER_QUEUE,
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
     CONFIG_MAP,
     LOCAL_QUEUE,
     NAMESPACE,
+    RESOURCE_FLAVOR,
     ROLE,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
 )
-from reconciler.kube import connect
-from tests.controlplane.plane import Plane
+from reconciler.kube import KubeCluster, connect
+from tests.controlplane.plane import ROOT, Plane
 
+KIM = "kim@example.org"
+"""The only member of a project, a researcher, where a test names no other."""
+NODE = Resource("", "v1", "nodes", "Node", namespaced=False)
+PATIENCE_SECONDS = 60
 READ = ["get", "list", "watch"]
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """What a finished command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - JSON
+        """Its stdout as a value."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
-    """One project on a plane. Its only member by default is ``kim@example.org``, a researcher."""
+    """One project on a plane, a home for its member's settings, and an empty directory to work in."""
 
     plane: Plane
     project: str
+    home: Path
 
-    def kubeconfig(self, user: str = "kim@example.org", groups: Sequence[str] = ()) -> Path:
-        """A member's kubeconfig."""
+    def kubeconfig(self, user: str = KIM, groups: Sequence[str] = ()) -> Path:
+        """A person's kubeconfig."""
         return self.plane.member_kubeconfig(user, groups)
 
     @property
-    def admin(self) -> Cluster:
+    def admin(self) -> KubeCluster:
         """The cluster as its administrator sees it."""
         return connect(kubeconfig=str(self.plane.kubeconfig))
+
+    def jobq(self, *words: str, user: str = KIM, groups: Sequence[str] = (), **environ: str) -> Run:
+        """Run a command as a person with the project in JOBQ_PROJECT; ``environ`` is added."""
+        process = self.start(*words, user=user, groups=groups, **environ)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        assert "Traceback" not in err
+        return Run(process.returncode, out, err)
+
+    def start(self, *words: str, user: str = KIM, groups: Sequence[str] = (), **environ: str) -> subprocess.Popen[str]:
+        """Start such a command."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "cli.main", *words],
+            cwd=self.home,
+            env={**self.environment(user, groups), **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def environment(self, user: str = KIM, groups: Sequence[str] = ()) -> dict[str, str]:
+        """What a person's shell has."""
+        return {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(self.home),
+            "KUBECONFIG": str(self.kubeconfig(user, groups)),
+            "JOBQ_PROJECT": self.project,
+        }
+
+
+def raise_queue(plane: Plane, node: str, *, cpu: str = "4", gpus: str = "2") -> str:
+    """A ClusterQueue of a new name whose jobs go to nodes labelled ``jobq.io/node=NODE``."""
+    name = f"q-{uuid.uuid4().hex[:8]}"
+    quotas = [
+        {"name": resource, "nominalQuota": quota}
+        for resource, quota in (("cpu", cpu), ("memory", "16Gi"), ("nvidia.com/gpu", gpus))
+    ]
+    group = {
+        "coveredResources": [quota["name"] for quota in quotas],
+        "flavors": [{"name": name, "resources": quotas}],
+    }
+    spec = {"namespaceSelector": {"matchLabels": {"jobq.io/cluster-queue": name}}, "resourceGroups": [group]}
+    _apply(plane, RESOURCE_FLAVOR, {"metadata": {"name": name}, "spec": {"nodeLabels": {"jobq.io/node": node}}})
+    _apply(plane, CLUSTER_QUEUE, {"metadata": {"name": name}, "spec": spec})
+    return name
+
+
+@contextmanager
+def real_node(plane: Plane, folder: Path) -> Iterator[str]:
+    """A node of one's own that really runs containers, labelled ``jobq.io/node`` with its own name."""
+    keys, name = plane.directory / "pki", f"real-{uuid.uuid4().hex[:8]}"
+    flags = {
+        "kubeconfig": plane.kubeconfig,
+        "node": name,
+        "state": folder / "state",
+        "tls-cert-file": keys / "apiserver.crt",
+        "tls-private-key-file": keys / "apiserver.key",
+        "client-ca-file": keys / "ca.crt",
+        "label": f"jobq.io/node={name}",
+        "retry-seconds": 0.3,
+    }
+    command = [sys.executable, "-m", "tests.controlplane.runner", *(f"--{key}={flags[key]}" for key in flags)]
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        yield name
+    finally:
+        process.terminate()
+        process.wait(10)
+        connect(kubeconfig=str(plane.kubeconfig)).delete(NODE, name)
 
 
 def raise_project(
     plane: Plane,
+    home: Path,
     *,
-    members: Sequence[dict[str, str]] = ({"user": "kim@example.org", "role": "researcher"},),
-    queue: str = "gpu-shared",
-    name: str = "",
+    members: Sequence[dict[str, str]] = ({"user": KIM, "role": "researcher"},),
+    queue: str = "fake-shared",
     **entry: str,
 ) -> Stage:
     """A project of a new name, with queue, access and catalogue entry; ``entry`` overrides keys of the latter."""
-    name = name or f"t-{uuid.uuid4().hex[:8]}"
-    stage = Stage(plane, name)
-    for resource, body in [
-        *_system(),
-        *_project(name, members, queue),
-        (CONFIG_MAP, _entry(name, members, queue, entry)),
-    ]:
-        stage.admin.apply(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **body})
-    return stage
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    for resource, body in [*_system(), *_project(name, members, queue)]:
+        _apply(plane, resource, body)
+    _apply(plane, CONFIG_MAP, _entry(name, members, queue, entry))
+    return Stage(plane, name, home)
+
+
+def _apply(plane: Plane, resource: Resource, body: Body) -> None:
+    cluster = connect(kubeconfig=str(plane.kubeconfig))
+    cluster.apply(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **body})
+    cluster.close()
 
 
 def _system() -> Sequence[tuple[Resource, Body]]:

@@ -27,7 +27,7 @@ def choose(jobs: Sequence[Body], word: str, caller: str, project: str) -> Body:
         names = sorted(job["metadata"]["name"] for job in found)
         raise UsageError(f"{word!r} could be {', '.join(names)}", hint="write a longer beginning")
     if not found:
-        raise NotFound(f"there is no job {word!r} of yours in {project}", hint=_near(word, jobs))
+        raise NotFound(f"there is no job {word!r} in {project}", hint=_near(word, jobs))
     return found[0]
 
 

@@ -64,7 +64,7 @@ def submit(
     ttl: options.Ttl = None,
     wait: options.Wait = False,
     follow: options.FollowSubmitted = False,
-    dry_run: options.DryRun = "",
+    dry_run: options.DryRun = None,
     output: options.SubmitOutput = "text",
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
