@@ -1,6 +1,7 @@
 """Command lines of the control plane's programs, and the files they read."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ FRONT_PROXY: Final = "front-proxy-client"
 KUBELET_CLIENT: Final = "kube-apiserver-kubelet-client"
 CONTROLLER_MANAGER: Final = "kube-controller-manager"
 SCHEDULER: Final = "kube-scheduler"
+REAL_NODE: Final = "real-0"
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
 CONTROLLERS: Final = (
     "serviceaccount-token-controller",
     "serviceaccount-controller",
@@ -100,6 +103,7 @@ def write_pki(place: Place) -> None:
         (SCHEDULER, f"system:{SCHEDULER}", []),
         ("kwok", kwok.USER, []),
         ("kueue", kueue.USER, []),
+        (REAL_NODE, f"system:node:{REAL_NODE}", ["system:nodes"]),
     ):
         pair = authority.client(user, groups)
         pair.write(place.pki, name)
@@ -202,6 +206,33 @@ def fake_kubelets(place: Place) -> Component:
     config.write_text(_stream(kwok.configuration(assets, place.ports)), encoding="utf-8")
     options = {"kubeconfig": str(place.kubeconfig("kwok")), "config": str(config)}
     return _component(place, "kwok", [str(assets / "kwok"), *_flags(options)])
+
+
+def real_kubelet(place: Place) -> Component:
+    """Our own node: it runs each pod's containers as processes of this machine."""
+    options = {
+        "kubeconfig": str(place.kubeconfig(REAL_NODE)),
+        "node": REAL_NODE,
+        "state": str(place.folder / REAL_NODE),
+        "tls-cert-file": f"{place.pki}/apiserver.crt",
+        "tls-private-key-file": f"{place.pki}/apiserver.key",
+        "client-ca-file": f"{place.pki}/ca.crt",
+        "hide": str(place.folder),
+    }
+    command = [sys.executable, "-m", "tests.controlplane.runner", *_flags(options)]
+    return Component(REAL_NODE, tuple(command), CHECKOUT)
+
+
+def node_access() -> Document:
+    """A kubelet's role for our own node: the authorizer that gives it to nodes doesn't run here."""
+    group = "rbac.authorization.k8s.io"
+    return {
+        "apiVersion": f"{group}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": REAL_NODE},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "system:node"},
+        "subjects": [{"apiGroup": group, "kind": "Group", "name": "system:nodes"}],
+    }
 
 
 def queueing(place: Place) -> Component:

@@ -35,7 +35,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
 
 
 @contextmanager
-def shared(folder: Path) -> Iterator[Plane]:
+def shared(folder: Path, extent: Extent = Extent.FULL) -> Iterator[Plane]:
     """The control plane of all who name the same `folder`.
 
     Raises:
@@ -44,7 +44,7 @@ def shared(folder: Path) -> Iterator[Plane]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "users").open("a") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        found, supervisor = _found_or_started(folder)
+        found, supervisor = _found_or_started(folder, extent)
         yield found
         if not (found.directory / DESCRIPTION).exists():
             log = found.directory / SUPERVISOR_LOG
@@ -53,7 +53,7 @@ def shared(folder: Path) -> Iterator[Plane]:
         supervisor.wait(LEAVE_SECONDS)
 
 
-def _found_or_started(folder: Path) -> tuple[Plane, subprocess.Popen[bytes] | None]:
+def _found_or_started(folder: Path, extent: Extent) -> tuple[Plane, subprocess.Popen[bytes] | None]:
     where = folder / "directory"
     with (folder / "starting").open("a") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
@@ -61,9 +61,9 @@ def _found_or_started(folder: Path) -> tuple[Plane, subprocess.Popen[bytes] | No
             directory = Path(where.read_text(encoding="utf-8"))
             if (directory / DESCRIPTION).exists():
                 return Plane.at(directory), None
-        build.programs()
+        build.programs(extent.modules)
         directory = Path(tempfile.mkdtemp(prefix="jobq-"))
-        supervisor = launch(directory, Extent.FULL, ["--until-unused", str(folder / "users")])
+        supervisor = launch(directory, extent, ["--until-unused", str(folder / "users")])
         found = await_ready(directory, supervisor)
         where.write_text(str(directory), encoding="utf-8")
         return found, supervisor

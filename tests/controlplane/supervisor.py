@@ -128,7 +128,7 @@ def bring_up(place: Place, running: Processes, order: Order) -> dict[str, int]:
 
 
 def _bring_up_cluster(place: Place, running: Processes, api: Api, order: Order) -> dict[str, int]:
-    _create(running, api, kwok.access(place.programs["kwok"]))
+    _create(running, api, [*kwok.access(place.programs["kwok"]), components.node_access()])
     starts = {"kwok": components.fake_kubelets(place)}
     starts[components.CONTROLLER_MANAGER] = components.controller_manager(place)
     starts[components.SCHEDULER] = components.scheduler(place)
@@ -137,9 +137,11 @@ def _bring_up_cluster(place: Place, running: Processes, api: Api, order: Order) 
         pids["kueue"] = _start_kueue(place, running, api)
     else:
         _serve_crds(running, api, kueue.crds(place.programs["kueue"], None))
+    if order.lab:
+        starts[components.REAL_NODE] = components.real_kubelet(place)
     pids |= {name: running.start(component) for name, component in starts.items()}
-    nodes = lab.fake_nodes() if order.lab else []
-    running.until("the fake nodes are ready", lambda: all(_node_is_ready(api, name) for name in nodes))
+    nodes = [*lab.fake_nodes(), components.REAL_NODE] if order.lab else []
+    running.until("the nodes are ready", lambda: all(_node_is_ready(api, name) for name in nodes))
     account = "/api/v1/namespaces/default/serviceaccounts/default"
     running.until("the default service account exists", lambda: api.succeeds(account))
     if order.extent is Extent.FULL:
