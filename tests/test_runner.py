@@ -589,7 +589,7 @@ def test_containers_share_an_empty_dir(lab: Lab) -> None:
     spec = {
         "initContainers": [container("first", "echo prepared > /usr/local/shared/a")],
         "containers": [
-            container("main", "until cat /usr/local/shared/b; do sleep 0.05; done 2>/dev/null"),
+            container("main", "until [ -s /usr/local/shared/b ]; do sleep 0.05; done; cat /usr/local/shared/b"),
             container("side", "cat /usr/local/shared/a > /usr/local/shared/b; ls /usr/local/bin > /dev/null"),
         ],
         "volumes": [{"name": "shared", "emptyDir": {}}],
