@@ -71,6 +71,7 @@ FATES = [
     ("stopped", job(suspend=True), workload({"Evicted": "Deactivated"}, active=False), Status.STOPPED),
     ("stopping", job(active=1, ready=1), workload({**ADMITTED}, active=False), Status.STOPPING),
     ("pods still there", job(active=1), workload({"Evicted": "Deactivated"}, active=False), Status.STOPPING),
+    ("pods ending", job(terminating=1), workload({"Evicted": "Deactivated"}, active=False), Status.STOPPING),
     ("resumed", job(suspend=True), workload({"Evicted": "Deactivated"}), Status.QUEUED),
     ("preempted", job(suspend=True), workload({"Evicted": "Preempted"}), Status.EVICTED),
     (

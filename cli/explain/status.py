@@ -76,7 +76,8 @@ def _of_workload(job: Body, workload: Body) -> Status:
 
 
 def _of_inactive(job: Body, reason: str) -> Status:
-    if not reason or job.get("status", {}).get("active"):
+    pods = job.get("status", {})
+    if not reason or pods.get("active") or pods.get("terminating"):
         return Status.STOPPING
     return Status.TIMED_OUT if reason.endswith(_TIME_LIMIT) else Status.STOPPED
 
