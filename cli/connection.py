@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from reconciler.kube import KubeCluster
 
 
-def connect(*, kubeconfig: str = "", context: str = "", workers: int = 16) -> "KubeCluster":
+def connect(*, kubeconfig: str = "", context: str = "", workers: int = 16, as_user: str = "") -> "KubeCluster":
     """The cluster that these options mean; its warnings are shown, each once. Raises: ClusterError."""
     from reconciler import kube  # noqa: PLC0415 - a quarter of a second
 
-    return kube.connect(kubeconfig=kubeconfig, context=context, workers=workers, on_warning=console.warn)
+    return kube.connect(
+        kubeconfig=kubeconfig, context=context, workers=workers, on_warning=console.warn, as_user=as_user
+    )

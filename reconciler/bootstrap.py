@@ -3,9 +3,16 @@
 from collections.abc import Callable, Sequence
 
 from reconciler.cluster import Cluster
-from reconciler.errors import JobqError
-from reconciler.guard import ROLES_VERSION
-from reconciler.kinds import BOOTSTRAP_KINDS
+from reconciler.errors import Forbidden, JobqError, NotFound
+from reconciler.guard import POLICIES_VERSION, ROLES_VERSION
+from reconciler.kinds import (
+    ADMISSION_BINDING,
+    ADMISSION_POLICY,
+    BOOTSTRAP_KINDS,
+    MUTATING_BINDING,
+    MUTATING_POLICY,
+    NAMESPACE,
+)
 from reconciler.model import Body, Settings
 from reconciler.render import Templates, render_bootstrap
 
@@ -19,36 +26,78 @@ _JOB_KINDS = (
     ("kubeflow.org", "mpijobs"),
 )
 """What members may run: kinds that Kueue queues, each the whole job."""
+_POLICY_KINDS = frozenset(
+    resource.kind for resource in (ADMISSION_POLICY, ADMISSION_BINDING, MUTATING_POLICY, MUTATING_BINDING)
+)
+_OPTIONAL_KINDS = frozenset({MUTATING_POLICY.kind, MUTATING_BINDING.kind})
+"""Since Kubernetes 1.36; without them the annotation of who submits is checked, not written."""
+_FORBIDDEN_NAMESPACE: Body = {
+    "apiVersion": "v1",
+    "kind": "Namespace",
+    "metadata": {"name": "jobq-probe"},
+}
+"""It lacks jobq's labels, so the reconciler may not create it."""
+_PROBES, _PROBE_SECONDS = 40, 0.25
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 
 
-def bootstrap(settings: Settings, templates: Templates) -> Sequence[Body]:
-    """The objects to install, in order. Raises: RenderError."""
+def bootstrap(settings: Settings, templates: Templates, *, policies: bool = True) -> Sequence[Body]:
+    """The objects to install, in order; ``policies=False`` where a cluster has its own. Raises: RenderError."""
     order = {(resource.api_version, resource.kind): place for place, resource in enumerate(BOOTSTRAP_KINDS)}
-    bodies = render_bootstrap(templates, _words(settings))
+    bodies = render_bootstrap(templates, _words(settings, policies=policies))
     for body in bodies:
         if (body.get("apiVersion"), body.get("kind")) not in order:
             raise JobqError(f"templates/bootstrap: {body.get('apiVersion')} {body.get('kind')} is no kind to bootstrap")
-    return sorted(bodies, key=lambda body: order[body["apiVersion"], body["kind"]])
+    kept = [body for body in bodies if policies or body["kind"] not in _POLICY_KINDS]
+    return sorted(kept, key=lambda body: order[body["apiVersion"], body["kind"]])
 
 
-def install(cluster: Cluster, bodies: Sequence[Body], told: Callable[[Body], None]) -> None:
-    """Apply them all, with the asking admin's rights. Raises: ClusterError at the first that fails."""
+def install(cluster: Cluster, bodies: Sequence[Body], told: Callable[[Body, str], None]) -> None:
+    """Apply them all, with the asking admin's rights. Raises: ClusterError at the first that fails.
+
+    Each is told as ``applied`` or, where the server has no such kind and jobq can do without it, as ``not served``.
+    """
     resources = {(resource.api_version, resource.kind): resource for resource in BOOTSTRAP_KINDS}
     for body in bodies:
-        cluster.apply(resources[body["apiVersion"], body["kind"]], body)
-        told(body)
+        try:
+            cluster.apply(resources[body["apiVersion"], body["kind"]], body)
+        except NotFound:
+            if body["kind"] not in _OPTIONAL_KINDS:
+                raise
+            told(body, "not served")
+        else:
+            told(body, "applied")
 
 
-def _words(settings: Settings) -> dict[str, object]:
+def await_policies(reconciler: Cluster, wait: Callable[[float], None]) -> bool:
+    """Whether the policies act. Raises: ClusterError where the asking admin may not impersonate the reconciler.
+
+    A dry-run by the reconciler, which RBAC allows and a policy refuses, is tried until it is refused: ten seconds.
+    """
+    for _ in range(_PROBES):
+        try:
+            reconciler.create(NAMESPACE, _FORBIDDEN_NAMESPACE, dry_run=True)
+        except Forbidden as refused:
+            if "ValidatingAdmissionPolicy" in str(refused):
+                return True
+            raise
+        wait(_PROBE_SECONDS)
+    return False
+
+
+def _words(settings: Settings, *, policies: bool) -> dict[str, object]:
+    kinds = (*_JOB_KINDS, *(kind for kind in settings.job_kinds if kind not in _JOB_KINDS))
     namespace, _, name = settings.reconciler.removeprefix(_SERVICE_ACCOUNT).partition(":")
     account = settings.reconciler.startswith(_SERVICE_ACCOUNT)
     return {
         "cluster": settings.cluster,
         "rolesVersion": str(ROLES_VERSION),
-        "jobKinds": [{"group": group, "resource": resource} for group, resource in _JOB_KINDS],
+        "policiesVersion": str(POLICIES_VERSION) if policies else "none",
+        "jobKinds": [{"group": group, "resource": resource} for group, resource in kinds],
         "catalogueReaders": list(settings.catalogue_readers),
-        "reconciler": {"namespace": namespace, "name": name}
-        if account
-        else {"namespace": "", "name": settings.reconciler},
+        "reconciler": {
+            "user": settings.reconciler,
+            "namespace": namespace if account else "",
+            "name": name if account else settings.reconciler,
+        },
     }

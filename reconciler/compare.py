@@ -14,9 +14,10 @@ from typing import Any
 
 from reconciler.amounts import AmountError, quantity
 from reconciler.kinds import BY_KIND, Kind, Path
-from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, SYSTEM_NAMESPACE, Body, Manifest, ObjectRef
+from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, SYSTEM_NAMESPACE, Body, Manifest, ObjectRef, Role
 
 _IDENTITY = frozenset({"apiVersion", "kind"})
+_OWN_BINDINGS = frozenset(f"jobq:{role}" for role in Role)
 _NOT_OWNED = frozenset({("metadata", "name"), ("metadata", "namespace")})
 
 
@@ -94,12 +95,12 @@ def project_namespaces(live: Mapping[ObjectRef, Body]) -> dict[str, str]:
 def is_ours(live: Body, homes: Mapping[str, str]) -> bool:
     """Whether jobq made this object: our Apply entry, and a project label that fits its namespace.
 
-    ``homes`` maps the namespaces that are projects to those projects' names. RoleBindings named ``jobq:*`` in such a
-    namespace are ours by name: they give access, whoever made them.
+    ``homes`` maps the namespaces that are projects to those projects' names. RoleBindings named ``jobq:<role>`` in such
+    a namespace are ours by name: they give access, whoever made them.
     """
     metadata = live["metadata"]
     namespace = metadata.get("namespace", "")
-    if live["kind"] == "RoleBinding" and metadata["name"].startswith("jobq:") and namespace in homes:
+    if live["kind"] == "RoleBinding" and metadata["name"] in _OWN_BINDINGS and namespace in homes:
         return True
     fits = namespace == SYSTEM_NAMESPACE or homes.get(namespace) == project_of(live)
     return _labelled(live) and fits and own_entry(live) is not None

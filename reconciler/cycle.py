@@ -17,7 +17,9 @@ from reconciler.plan import make_plan
 from reconciler.render import Templates, render
 
 
-def plan_pass(cluster: Cluster, declaration: Declaration, templates: Templates, today: date) -> Report:
+def plan_pass(
+    cluster: Cluster, declaration: Declaration, templates: Templates, today: date, approved: str = ""
+) -> Report:
     """What a reconcile would do now. Raises: PlanRefused, RenderError, ClusterError; nothing is written."""
     notes = read_notes(cluster)
     _must_pass(check_cluster(declaration.settings, notes))
@@ -27,8 +29,8 @@ def plan_pass(cluster: Cluster, declaration: Declaration, templates: Templates, 
     resting = archived(observed.live, declaration.projects, today)
     comparison = compare((*manifests, *resting), observed.live)
     answers = ask(cluster, comparison.suspects)
-    plan = make_plan(declaration, comparison, answers, observed.queues)
-    return Report(plan, check(plan))
+    plan = make_plan(declaration, comparison, answers, observed)
+    return Report(plan, check(plan, declaration.settings, approved))
 
 
 def reconcile_pass(
@@ -38,9 +40,10 @@ def reconcile_pass(
     today: date,
     stop: threading.Event,
     told: Callable[[Outcome], None] = lambda _: None,
+    approved: str = "",
 ) -> Report:
     """Plans, and applies what the guard allows. Raises: as ``plan_pass``; after the first write, nothing."""
-    report = plan_pass(cluster, declaration, templates, today)
+    report = plan_pass(cluster, declaration, templates, today, approved)
     if report.verdict.refused or stop.is_set():
         return replace(report, interrupted=stop.is_set())
     outcomes = apply(cluster, report.plan.changes, stop, told)

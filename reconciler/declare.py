@@ -1,25 +1,25 @@
 """Snapshot -> Declaration: settings and projects, strictly read, and every problem at once.
 
-The pydantic models say what a file may hold; ``_explain`` says in words what is wrong with what it does hold.
-Order of fields is the order in which people write them; ``schema()`` is generated from the same models.
+``forms`` says what a file may hold; ``_explain`` says in words what is wrong with what it does hold.
 """
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ValidationError
 
 from reconciler import documents
-from reconciler.amounts import AmountError, cores, duration, size
+from reconciler.amounts import quantity
 from reconciler.errors import DeclarationInvalid
+from reconciler.forms import LimitsFile, MemberFile, ProjectFile, SettingsFile, SpecFile, shown
 from reconciler.model import (
     Declaration,
     File,
     JobOptions,
+    Limits,
     Member,
     Origin,
     Problem,
@@ -31,155 +31,13 @@ from reconciler.model import (
     WhenInactive,
 )
 
+_Model = TypeVar("_Model", bound=BaseModel)
 API_VERSION = "jobq.io/v1alpha1"
 FOLDER = "projects.d/"
 SETTINGS_FILE = "jobq.toml"
 RESERVED_NAMES = ("default", "jobq-system", "kueue-system")
 RESERVED_PREFIXES = ("kube-", "openshift-", "istio-", "gke-")
 _COMPANIONS = ("README.md", "schema.json")
-
-_Model = TypeVar("_Model", bound=BaseModel)
-_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_DNS_NAME = rf"{_LABEL}(\.{_LABEL})*"
-
-
-def _checked(rule: Callable[[str], object]) -> AfterValidator:
-    def check(value: str) -> str:
-        rule(value)
-        return value
-
-    return AfterValidator(check)
-
-
-def _matching(pattern: str, what: str, *, longest: int = 253) -> AfterValidator:
-    def check(value: str) -> None:
-        if len(value) > longest or not re.fullmatch(pattern, value):
-            raise ValueError(f"{_shown(value)} is no {what}")
-
-    return _checked(check)
-
-
-def _above_zero(text: str) -> None:
-    if duration(text) == 0:
-        raise AmountError("0 leaves no time at all; write at least 1s")
-
-
-def _no_outer_blank(text: str) -> None:
-    if text != text.strip():
-        raise ValueError(f"{_shown(text)} has a blank at its {'start' if text[0].isspace() else 'end'}")
-
-
-def _subject(text: str) -> None:
-    _no_outer_blank(text)
-    if text.startswith("system:"):
-        raise ValueError(f"{_shown(text)} belongs to Kubernetes itself; members are people and their groups")
-    if any(character.isspace() for character in text):
-        raise ValueError(f"{_shown(text)} has a blank inside")
-
-
-def _date(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-        return date.fromisoformat(value)
-    if isinstance(value, datetime) or not isinstance(value, date):
-        raise ValueError(  # noqa: TRY004 - pydantic collects ValueErrors
-            f"{_shown(value)} is no date; write year-month-day, such as 2027-03-31"
-        )
-    return value
-
-
-Label = Annotated[str, _matching(_LABEL, "name: lower-case letters, digits and '-', at most 63", longest=63)]
-DnsName = Annotated[str, _matching(_DNS_NAME, "name: lower-case letters, digits, '-' and '.'")]
-Text = Annotated[str, Field(max_length=4096)]
-Line = Annotated[str, Field(max_length=256), _matching(r"[^\n]*", "single line", longest=256)]
-Tag = Annotated[str, _matching(r"[^\s,]+", "tag: no blanks or commas, at most 63 characters", longest=63)]
-SubjectName = Annotated[str, Field(min_length=1, max_length=256), _checked(_subject)]
-Cores = Annotated[str, _checked(cores)]
-Size = Annotated[str, _checked(size)]
-Duration = Annotated[str, _checked(_above_zero)]
-Ttl = Annotated[str, _checked(duration)]
-Day = Annotated[date, BeforeValidator(_date)]
-Image = Annotated[str, _matching(r"[^\s]+", "image: it has blanks")]
-Workdir = Annotated[str, _matching(r"/[^\n]*", "absolute path", longest=4096)]
-EnvName = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "variable name: letters, digits and '_'")]
-Volume = Annotated[str, _matching(rf"{_LABEL}:/[^:\n]*(:ro)?", "volume; write PVC:/path or PVC:/path:ro", longest=4096)]
-Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
-
-
-class MemberFile(_Strict):
-    """One person or group with a role."""
-
-    user: SubjectName | None = None
-    group: SubjectName | None = None
-    role: Literal["viewer", "researcher", "maintainer"]
-    expires: Day | None = Field(None, description="access through that day, UTC")
-
-    @model_validator(mode="after")
-    def _one_subject(self) -> "MemberFile":
-        if (self.user is None) == (self.group is None):
-            raise ValueError("a member has exactly one of user and group")
-        return self
-
-
-class DefaultsFile(_Strict):
-    """What `jobq submit` uses where flags are silent."""
-
-    image: Image | None = None
-    cpu: Cores | None = None
-    memory: Size | None = None
-    gpus: Count | None = None
-    flavor: DnsName | None = Field(None, description="a ResourceFlavor of the ClusterQueue")
-    priority: DnsName | None = Field(None, description="a WorkloadPriorityClass")
-    time: Duration | None = None
-    ttl: Ttl | None = None
-    workdir: Workdir | None = None
-    env: dict[EnvName, str] = Field({}, description="values are text: quote numbers")
-    volumes: list[Volume] = Field([], description="PVC:/path[:ro]")
-    imagePullSecrets: list[DnsName] = []  # noqa: N815 - the file's own word
-
-
-class SpecFile(_Strict):
-    """What a project is."""
-
-    cluster_queue: DnsName = Field(description="the ClusterQueue whose quota this project uses")
-    display_name: Line = ""
-    description: Text = ""
-    tags: list[Tag] = []
-    active: bool = Field(default=True, description="false pauses the project")
-    when_inactive: Literal["hold", "drain"] = Field(
-        "hold", description="hold: running jobs finish; drain: they are evicted"
-    )
-    members: list[MemberFile] = []
-    defaults: DefaultsFile = DefaultsFile()
-
-
-class MetadataFile(_Strict):
-    """The project's identity."""
-
-    name: Label = Field(description="the file's name without .yaml; never changes")
-
-
-class ProjectFile(_Strict):
-    """A project on a shared cluster."""
-
-    api_version: Literal["jobq.io/v1alpha1"]
-    kind: Literal["Project"]
-    metadata: MetadataFile
-    spec: SpecFile
-
-
-class SettingsFile(_Strict):
-    """jobq.toml."""
-
-    cluster: Label
-    queue: Label = "main"
-    reserved: list[Label] = []
-    reconciler: Annotated[str, Field(min_length=1)] = "system:serviceaccount:jobq-system:jobq-reconciler"
-    managed_namespace_label: str = "kueue.x-k8s.io/managed-namespace=true"
-    catalogue_readers: list[str] = ["system:authenticated"]
 
 
 def declare(snapshot: Snapshot) -> Declaration:
@@ -196,11 +54,6 @@ def declare(snapshot: Snapshot) -> Declaration:
     if any(not problem.warning for problem in problems):
         raise DeclarationInvalid(sorted(problems))
     return Declaration(snapshot.commit, settings, projects, tuple(sorted(problems)))
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of a project file, as `projects.d/schema.json` holds it."""
-    return ProjectFile.model_json_schema(by_alias=True)
 
 
 # ------------------------------------------------------------------------------------------------ settings
@@ -225,7 +78,24 @@ def _settings(files: Mapping[str, File], problems: list[Problem]) -> Settings:
         reconciler=read.reconciler,
         managed_namespace_label=_label_pair(read.managed_namespace_label, document, problems),
         catalogue_readers=tuple(read.catalogue_readers),
+        network_from=tuple(_known_networks(read, document, problems)),
+        open_network=tuple(read.open_network),
+        networks={name: dict(labels) for name, labels in read.networks.items()},
+        expected_bindings=tuple(read.expected_bindings),
+        disrupted_limit=read.guard.disrupted,
+        job_kinds=tuple((kind.group, kind.resource) for kind in read.kinds),
     )
+
+
+def _known_networks(read: SettingsFile, document: documents.Document, problems: list[Problem]) -> Sequence[str]:
+    for name in read.network_from:
+        if name not in read.networks:
+            near = nearest(name, read.networks)
+            hint = (
+                f"did you mean {near}?" if near else f"add a table [networks] with {name} = {{...labels of namespaces}}"
+            )
+            problems.append(Problem(document.place(("networkFrom",)), f"there is no network {name}", hint))
+    return read.network_from
 
 
 def _label_pair(text: str, document: documents.Document, problems: list[Problem]) -> tuple[str, str] | None:
@@ -234,7 +104,7 @@ def _label_pair(text: str, document: documents.Document, problems: list[Problem]
     key, equals, value = text.partition("=")
     if not (equals and re.fullmatch(r"([a-z0-9.-]+/)?[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", key)):
         place = document.place(("managedNamespaceLabel",))
-        problems.append(Problem(place, f"{_shown(text)} is no label; write key=value"))
+        problems.append(Problem(place, f"{shown(text)} is no label; write key=value"))
     return key, value
 
 
@@ -260,11 +130,12 @@ def _project(path: str, file: File, settings: Settings, problems: list[Problem])
     place = document.place(("metadata", "name"))
     if name != stem.removesuffix(".yaml"):
         hint = f"rename the file to {FOLDER}{name}.yaml, or write name: {stem.removesuffix('.yaml')}"
-        problems.append(Problem(place, f"the name {_shown(name)} is not the file's", hint))
+        problems.append(Problem(place, f"the name {shown(name)} is not the file's", hint))
     if name in (*RESERVED_NAMES, *settings.reserved) or name.startswith(RESERVED_PREFIXES):
-        problems.append(Problem(place, f"the name {_shown(name)} is reserved", "choose another name"))
+        problems.append(Problem(place, f"the name {shown(name)} is reserved", "choose another name"))
     members = tuple(_member(entry, document.place(("spec", "members", i))) for i, entry in enumerate(read.spec.members))
     problems += _doubles(members)
+    problems += _settled(read.spec, name, settings, document)
     return _resolved(read.spec, name, members, settings, f"{path}@{file.blob}", document.places)
 
 
@@ -290,9 +161,43 @@ def _resolved(
         when_inactive=WhenInactive(spec.when_inactive),
         members=members,
         defaults=JobOptions(**defaults, image_pull_secrets=pull_secrets),
+        priorities=None if spec.priorities is None else tuple(spec.priorities),
+        limits=_limits(spec.limits),
+        open_network=spec.network == "open",
+        pod_security=spec.pod_security,
         source=source,
         places={".".join(map(str, path)): origin for path, origin in places.items()},
     )
+
+
+def _limits(limits: LimitsFile) -> Limits:
+    container = limits.container
+    return Limits(
+        jobs=limits.jobs,
+        persistent_volume_claims=limits.persistent_volume_claims,
+        storage=limits.storage,
+        requests=container.requests.amounts(),
+        limits=container.limits.amounts(),
+        largest=container.max.amounts(),
+    )
+
+
+def _settled(spec: SpecFile, name: str, settings: Settings, document: documents.Document) -> Iterable[Problem]:
+    """What each field may say is known; here is what they may not say together, or by the settings."""
+    if spec.network == "open" and name not in settings.open_network:
+        hint = f'an admin adds it to jobq.toml: openNetwork = ["{name}"]'
+        yield Problem(document.place(("spec", "network")), f"{name} may not have an open network", hint)
+    wanted = spec.defaults.priority
+    if spec.priorities is not None and wanted is not None and wanted not in spec.priorities:
+        reason = f"spec.defaults.priority is {wanted}, which spec.priorities doesn't allow"
+        yield Problem(
+            document.place(("spec", "defaults", "priority")), reason, f"allowed: {', '.join(spec.priorities)}"
+        )
+    container = spec.limits.container
+    for word, (small, small_name), (large, large_name) in container.pairs():
+        if small and large and quantity(small) > quantity(large):
+            place = document.place(("spec", "limits", "container", small_name, word))
+            yield Problem(place, f"{small_name}.{word} is {small}, more than {large_name}.{word} ({large})")
 
 
 def _member(entry: MemberFile, origin: Origin) -> Member:
@@ -373,29 +278,29 @@ def _explain(error: dict[str, Any], model: type[BaseModel], document: documents.
     if kind == "literal_error":
         near = nearest(str(found), re.findall(r"'([^']*)'", context["expected"]))
         hint = f"did you mean {near}?" if near else ""
-        return Problem(place, f"{field} is {_shown(found)}; allowed: {context['expected'].replace(chr(39), '')}", hint)
+        return Problem(place, f"{field} is {shown(found)}; allowed: {context['expected'].replace(chr(39), '')}", hint)
     if kind in {"value_error", "assertion_error"}:
         return Problem(place, f"{field}: {context['error']}")
     return Problem(place, *_type_words(kind, field, found, error["msg"]))
 
 
 def _type_words(kind: str, field: str, found: object, message: str) -> tuple[str, str]:
-    shown = _shown(found)
+    there = shown(found)
     if kind == "string_type" and isinstance(found, bool | int | float | date):
         return (
-            f"{field} is {shown}, which YAML reads as no text",
+            f"{field} is {there}, which YAML reads as no text",
             f'write it in quotes: "{str(found).lower() if isinstance(found, bool) else found}"',
         )
     if kind == "bool_type":
-        return f"{field} is {shown}; allowed: true, false", "write true or false, without quotes"
+        return f"{field} is {there}; allowed: true, false", "write true or false, without quotes"
     if kind == "int_type":
-        return f"{field} is {shown}, not a whole number", "write digits alone, without quotes"
+        return f"{field} is {there}, not a whole number", "write digits alone, without quotes"
     wanted = {"list_type": "a list", "dict_type": "a map", "model_type": "a map", "string_type": "text"}.get(kind)
     if wanted:
-        return f"{field} is {shown}, not {wanted}", f"write [{found}]" if kind == "list_type" and isinstance(
+        return f"{field} is {there}, not {wanted}", f"write [{found}]" if kind == "list_type" and isinstance(
             found, str
         ) else ""
-    return f"{field} is {shown}: {message[0].lower()}{message[1:]}", ""
+    return f"{field} is {there}: {message[0].lower()}{message[1:]}", ""
 
 
 def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
@@ -420,9 +325,3 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """The word that was surely meant, or ``""``."""
     lower = {candidate.lower(): candidate for candidate in words}
     return next((lower[match] for match in difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)), "")
-
-
-def _shown(value: object) -> str:
-    """A value as people can read it: short, and with invisible characters made visible."""
-    text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004

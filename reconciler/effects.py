@@ -1,21 +1,37 @@
 """What a plan means for people and projects, in words: who gains and loses access, what starts, stops and moves."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from fnmatch import fnmatchcase
 
-from reconciler.compare import Comparison
-from reconciler.model import Action, Body, Change, Declaration, Effect, ObjectRef, Project, Weight
+from reconciler.compare import Comparison, is_ours, project_namespaces
+from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION
+from reconciler.model import (
+    Action,
+    Body,
+    Change,
+    Declaration,
+    Effect,
+    ObjectRef,
+    Observation,
+    Project,
+    Settings,
+    Weight,
+)
 
 Subject = tuple[str, str]
 
 
 def effects_of(
-    declaration: Declaration, changes: Sequence[Change], comparison: Comparison, queues: Mapping[str, Sequence[Body]]
+    declaration: Declaration, changes: Sequence[Change], comparison: Comparison, seen: Observation
 ) -> Iterator[Effect]:
     """All effects, the weightiest first, then by project."""
     found = [
         *_lives(changes),
-        *_access(changes, comparison),
-        *_queues(declaration.projects.values(), queues),
+        *_access(changes, comparison, declaration),
+        *_queues(declaration.projects.values(), seen.queues),
+        *_fences(seen.notes),
+        *_foreign_access(seen.live, declaration.settings),
         *_copies(comparison),
     ]
     order = list(Weight)
@@ -46,14 +62,15 @@ def _states(change: Change) -> Iterator[Effect]:
     for field in change.fields:
         if field.path == "data.state":
             verb, meaning = _STATES[field.after]
-            if field.before == "archived":
+            restores = field.before == "archived"
+            if restores:
                 verb, meaning = "restores", "its members see all that it held"
             weight = Weight.INFO if verb == "resumes" else Weight.DISRUPTIVE
-            yield Effect(f"{verb} project {change.project}: {meaning}", change.project, weight)
+            yield Effect(f"{verb} project {change.project}: {meaning}", change.project, weight, restores)
 
 
-def _access(changes: Iterable[Change], comparison: Comparison) -> Iterator[Effect]:
-    """Who gains and who loses a role, by person and group."""
+def _access(changes: Iterable[Change], comparison: Comparison, declaration: Declaration) -> Iterator[Effect]:
+    """Who gains and who loses a role, by person and group. An expiry that has come is a loss that was declared."""
     live = {suspect.manifest.ref: suspect.live for suspect in (*comparison.suspects, *comparison.replaced)}
     live |= {ref: body for body in comparison.surplus if (ref := _ref(body)).kind == "RoleBinding"}
     for change in changes:
@@ -63,8 +80,18 @@ def _access(changes: Iterable[Change], comparison: Comparison) -> Iterator[Effec
         before, after = _subjects(live.get(change.ref, {})), _subjects(change.body)
         for kind, name in sorted(after - before):
             yield Effect(f"{_who(kind, name)} gains {role} in {change.project}", change.project)
+        expired = _expiring(declaration.projects.get(change.project), role)
         for kind, name in sorted(before - after):
-            yield Effect(f"{_who(kind, name)} loses {role} in {change.project}", change.project, Weight.DISRUPTIVE)
+            text, until = f"{_who(kind, name)} loses {role} in {change.project}", expired.get((kind, name))
+            if until is None:
+                yield Effect(text, change.project, Weight.DISRUPTIVE)
+            else:
+                yield Effect(f"{text}: it expired after {until.isoformat()}", change.project)
+
+
+def _expiring(project: Project | None, role: str) -> dict[Subject, date]:
+    members = project.members if project else ()
+    return {(m.kind, m.name): m.expires for m in members if m.role == role and m.expires is not None}
 
 
 def _ref(body: Body) -> ObjectRef:
@@ -97,6 +124,33 @@ def _queues(projects: Iterable[Project], queues: Mapping[str, Sequence[Body]]) -
         elif queue["spec"].get("stopPolicy", "None") != "None":
             text = f"{project.name}: ClusterQueue {project.cluster_queue} is stopped; its jobs will wait"
             yield Effect(text, project.name, Weight.WARNING)
+
+
+def _fences(notes: Mapping[str, Body]) -> Iterator[Effect]:
+    """Says where the policies that fence members and reconciler aren't there, or are older than this jobq's."""
+    version = notes.get(CLUSTER_NOTE, {}).get("data", {}).get("policies", "none")
+    if version == "none":
+        text = "no admission policies are installed: members can run jobs outside the queue (jobq bootstrap --apply)"
+        yield Effect(text, "", Weight.WARNING)
+    elif int(version) < POLICIES_VERSION:
+        text = (
+            f"the admission policies are version {version}, this jobq has {POLICIES_VERSION} (jobq bootstrap --apply)"
+        )
+        yield Effect(text, "", Weight.WARNING)
+
+
+def _foreign_access(live: Mapping[ObjectRef, Body], settings: Settings) -> Iterator[Effect]:
+    """RoleBindings in project namespaces that no project file speaks of, unless the settings expect them."""
+    homes = project_namespaces(live)
+    for ref, body in live.items():
+        if ref.kind != "RoleBinding" or ref.namespace not in homes or is_ours(body, homes):
+            continue
+        if not any(fnmatchcase(ref.name, pattern) for pattern in settings.expected_bindings):
+            names = ", ".join(_who(*subject) for subject in sorted(_subjects(body))) or "nobody"
+            text = (
+                f"foreign access in {ref.namespace}: {ref.name} gives {body['roleRef']['name']} to {names}; left alone"
+            )
+            yield Effect(text, homes[ref.namespace], Weight.WARNING)
 
 
 def _copies(comparison: Comparison) -> Iterator[Effect]:

@@ -1,6 +1,6 @@
 """What keeps accidents from the cluster: pure checks before the first write, each refusal with its way out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.model import Body, Declaration, Plan, Refusal, Settings, Verdict
 
@@ -8,6 +8,9 @@ CLUSTER_NOTE = "jobq.cluster"
 """The ConfigMap in jobq-system that says which cluster this is; `jobq bootstrap` writes it."""
 ROLES_VERSION = 1
 """The version of the project roles that this jobq needs."""
+
+POLICIES_VERSION = 1
+"""The version of the admission policies that this jobq brings."""
 
 
 def check_cluster(settings: Settings, notes: Mapping[str, Body]) -> Verdict:
@@ -34,6 +37,32 @@ def check_declaration(declaration: Declaration) -> Verdict:
     return Verdict((Refusal(text, "is this the right repository and commit? one file is enough to go on"),))
 
 
-def check(plan: Plan) -> Verdict:
-    """What may be written of this plan."""
-    return Verdict(plan.refusals)
+def check(plan: Plan, settings: Settings, approved: str = "") -> Verdict:
+    """What may be written of this plan. ``approved`` is the digest of a disruption that somebody has looked at."""
+    return Verdict((*_disruption(plan, settings, approved), *plan.refusals))
+
+
+def disrupted_limit(settings: Settings, live: int) -> int:
+    """How many projects a run may disrupt: the number set, or the share of the live ones, rounded down, at least 1."""
+    limit = settings.disrupted_limit
+    return limit if isinstance(limit, int) else max(1, live * int(limit.rstrip("%")) // 100)
+
+
+def _disruption(plan: Plan, settings: Settings, approved: str) -> Iterator[Refusal]:
+    limit, count = disrupted_limit(settings, plan.live), len(plan.disrupted)
+    if approved == plan.disruption or (count <= limit and not plan.restored):
+        return
+    reasons = []
+    if count > limit:
+        reasons.append(
+            f"{count} of {plan.live} live projects would be disrupted; {limit} may be ({_shown(plan.disrupted)})"
+        )
+    if plan.restored:
+        reasons.append(f"archived projects would come back with all they hold: {_shown(plan.restored)}")
+    stale = f"; {approved} approves another plan" if approved else ""
+    way_out = f"read the plan; if it is meant: jobq reconcile --approved {plan.disruption}"
+    yield Refusal("; ".join(reasons) + stale, way_out)
+
+
+def _shown(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

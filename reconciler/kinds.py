@@ -16,11 +16,33 @@ NAMESPACE = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 LOCAL_QUEUE = Resource("kueue.x-k8s.io", "v1beta2", "localqueues", "LocalQueue")
+SERVICE = Resource("", "v1", "services", "Service")
+RESOURCE_QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
+LIMIT_RANGE = Resource("", "v1", "limitranges", "LimitRange")
+NETWORK_POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 ROLE_BINDING = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 
+ADMISSION_POLICY, ADMISSION_BINDING, MUTATING_POLICY, MUTATING_BINDING = (
+    Resource("admissionregistration.k8s.io", "v1", plural, kind, namespaced=False)
+    for plural, kind in (
+        ("validatingadmissionpolicies", "ValidatingAdmissionPolicy"),
+        ("validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding"),
+        ("mutatingadmissionpolicies", "MutatingAdmissionPolicy"),
+        ("mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding"),
+    )
+)
 CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
 CLUSTER_ROLE_BINDING = Resource(
     "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
+)
+ADMISSION_POLICY, ADMISSION_BINDING, MUTATING_POLICY, MUTATING_BINDING = (
+    Resource("admissionregistration.k8s.io", "v1", plural, kind, namespaced=False)
+    for plural, kind in (
+        ("validatingadmissionpolicies", "ValidatingAdmissionPolicy"),
+        ("validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding"),
+        ("mutatingadmissionpolicies", "MutatingAdmissionPolicy"),
+        ("mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding"),
+    )
 )
 ROLE = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
 
@@ -66,6 +88,17 @@ PROJECT_KINDS: Sequence[Kind] = (
     Kind(
         resource=NAMESPACE, whole=True
     ),  # an unlabelled namespace of a project's name must be seen before the first write
+    Kind(resource=RESOURCE_QUOTA, quantities=[("spec", "hard", "*")], whole=True),  # others' quotas on compute matter
+    Kind(
+        resource=LIMIT_RANGE,
+        atomic=[("spec", "limits")],
+        quantities=[("spec", "limits", "*", field, "*") for field in ("max", "default", "defaultRequest")],
+    ),
+    Kind(
+        resource=NETWORK_POLICY,
+        atomic=[("spec", field) for field in ("podSelector", "policyTypes", "ingress", "egress")],
+    ),
+    Kind(resource=SERVICE, atomic=[("spec", "selector")], immutable=[("spec", "clusterIP")]),
     Kind(resource=SERVICE_ACCOUNT, atomic=[("imagePullSecrets",)], keyed={("secrets",): ["name"]}),
     Kind(resource=CONFIG_MAP, whole=True, system=True),
     Kind(resource=LOCAL_QUEUE, immutable=[("spec", "clusterQueue")]),  # "field is immutable", 422
@@ -87,6 +120,10 @@ BOOTSTRAP_KINDS: Sequence[Resource] = (
     ROLE,
     CLUSTER_ROLE_BINDING,
     ROLE_BINDING,
+    ADMISSION_POLICY,
+    ADMISSION_BINDING,
+    MUTATING_POLICY,
+    MUTATING_BINDING,
     CONFIG_MAP,  # last: the note that says which cluster this is also says that all of it is there
 )
 """What `jobq bootstrap` may install, in that order."""

@@ -5,6 +5,7 @@ import ssl
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -107,14 +108,23 @@ _body = msgspec.json.Decoder(dict[str, Any])
 
 
 def connect(
-    *, kubeconfig: str = "", context: str = "", workers: int = 16, on_warning: OnWarning = lambda _: None
+    *,
+    kubeconfig: str = "",
+    context: str = "",
+    workers: int = 16,
+    on_warning: OnWarning = lambda _: None,
+    as_user: str = "",
 ) -> "KubeCluster":
     """The cluster that kubectl would ask with the same words, as the same user. No request is made.
 
+    ``as_user`` is impersonated, which the identity found must have the right to do.
     ``on_warning`` is called with each ``Warning`` the server sends, from the thread that asked.
     Raises: ClusterError where no server, or no identity, can be found: jobq never asks anonymously.
     """
-    return KubeCluster(find_access(kubeconfig=kubeconfig, context=context), workers=workers, on_warning=on_warning)
+    access = find_access(kubeconfig=kubeconfig, context=context)
+    if as_user:
+        access = replace(access, impersonate=(("Impersonate-User", as_user),))
+    return KubeCluster(access, workers=workers, on_warning=on_warning)
 
 
 class KubeCluster:

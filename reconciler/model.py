@@ -102,6 +102,20 @@ class JobOptions:
     image_pull_secrets: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a project may have at most; amounts are quantities by ``cpu`` and ``memory``. None: no limit."""
+
+    jobs: int | None = None
+    persistent_volume_claims: int | None = None
+    storage: str | None = None
+    requests: Mapping[str, str] = field(default_factory=dict)
+    """What a container counts with that asks for nothing."""
+    limits: Mapping[str, str] = field(default_factory=dict)
+    """What a container may use that says nothing."""
+    largest: Mapping[str, str] = field(default_factory=dict)
+
+
 class WhenInactive(StrEnum):
     """What a pause does to running jobs."""
 
@@ -124,6 +138,11 @@ class Project:
     when_inactive: WhenInactive
     members: Sequence[Member]
     defaults: JobOptions
+    priorities: Sequence[str] | None
+    """The WorkloadPriorityClasses allowed; None: all."""
+    limits: Limits
+    open_network: bool
+    pod_security: str
     source: str
     """``projects.d/vision.yaml@<blob id>``."""
     places: Mapping[str, Origin]
@@ -146,6 +165,17 @@ class Settings:
     reconciler: str = "system:serviceaccount:jobq-system:jobq-reconciler"
     managed_namespace_label: tuple[str, str] | None = ("kueue.x-k8s.io/managed-namespace", "true")
     catalogue_readers: Sequence[str] = ("system:authenticated",)
+    network_from: Sequence[str] = ()
+    """Names of ``networks`` that every isolated project admits."""
+    open_network: Sequence[str] = ()
+    """Projects that may have an open network."""
+    networks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Name -> labels of namespaces."""
+    expected_bindings: Sequence[str] = ("system:*",)
+    disrupted_limit: str | int = "10%"
+    """How many projects one run may disrupt without approval: a number, or a share of the live ones."""
+    job_kinds: Sequence[tuple[str, str]] = ()
+    """(group, plural) of further job kinds that members may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +199,18 @@ class ObjectRef:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is live. A kind in ``unreadable`` could not be listed completely: it is unknown, never absent."""
+
+    live: Mapping[ObjectRef, Body]
+    notes: Mapping[str, Body]
+    """The ConfigMaps of jobq-system, by name."""
+    queues: Mapping[str, Sequence[Body]]
+    """Kind -> the objects of the cluster's admins: ClusterQueue, Cohort, ResourceFlavor, WorkloadPriorityClass."""
+    unreadable: Mapping[str, Exception] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +270,7 @@ class Effect:
     text: str
     project: str
     weight: Weight = Weight.INFO
+    restores: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -255,6 +298,14 @@ class Plan:
     """Declared projects."""
     digest: str
     """Of all changes: the same digest, the same writes."""
+    live: int
+    """Projects that live on the cluster, archived ones left out: what a share of disruption is a share of."""
+    disrupted: Sequence[str]
+    """Projects in which somebody loses something by this plan."""
+    restored: Sequence[str]
+    """Archived projects that come back, and what they hold with them."""
+    disruption: str
+    """The digest of what disrupts, without counts and times: what an approval names. ``""`` where nothing does."""
 
 
 @dataclass(frozen=True, slots=True)

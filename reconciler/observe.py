@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 from reconciler.cluster import Cluster, Resource
 from reconciler.compare import Suspect
@@ -19,20 +18,10 @@ from reconciler.kinds import (
     RESOURCE_FLAVOR,
     Kind,
 )
-from reconciler.model import MANAGED_BY, MANAGER, SYSTEM_NAMESPACE, Body, ObjectRef
+from reconciler.model import MANAGED_BY, MANAGER, SYSTEM_NAMESPACE, Body, ObjectRef, Observation
 
 _QUEUE_KINDS = (CLUSTER_QUEUE, COHORT, RESOURCE_FLAVOR, PRIORITY_CLASS)
 _WORKERS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What is live. A kind in ``unreadable`` could not be listed completely: it is unknown, never absent."""
-
-    live: Mapping[ObjectRef, Body]
-    queues: Mapping[str, Sequence[Body]]
-    """Kind -> the objects of the cluster's admins: ClusterQueue, Cohort, ResourceFlavor, WorkloadPriorityClass."""
-    unreadable: Mapping[str, ClusterError] = field(default_factory=dict)
 
 
 def read_notes(cluster: Cluster) -> Mapping[str, Body]:
@@ -61,7 +50,7 @@ def observe(cluster: Cluster, notes: Mapping[str, Body]) -> Observation:
     known = {
         r.kind: found for r, found in zip(_QUEUE_KINDS, queues, strict=True) if not isinstance(found, ClusterError)
     }
-    return Observation(live, known, unreadable)
+    return Observation(live, notes, known, unreadable)
 
 
 def ask(cluster: Cluster, suspects: Sequence[Suspect]) -> Mapping[ObjectRef, Body | ClusterError]:

@@ -15,20 +15,21 @@ from reconciler.model import (
     Body,
     Change,
     Declaration,
+    Effect,
     FieldChange,
     Manifest,
     ObjectRef,
+    Observation,
     Plan,
     Refusal,
+    Weight,
 )
 
 Answers = Mapping[ObjectRef, Body | ClusterError]
 _BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
 
-def make_plan(
-    declaration: Declaration, comparison: Comparison, answers: Answers, queues: Mapping[str, Sequence[Body]]
-) -> Plan:
+def make_plan(declaration: Declaration, comparison: Comparison, answers: Answers, seen: Observation) -> Plan:
     """The plan, in its total order. What can't be planned is a refusal of its project."""
     refusals = sorted((*_foreign(comparison), *_refused(comparison.suspects, answers)))
     left_out = {refusal.project for refusal in refusals}
@@ -40,21 +41,42 @@ def make_plan(
         *map(_delete, comparison.surplus),
     ]
     ordered = sorted((change for change in changes if change.project not in left_out), key=_order)
+    effects = tuple(effects_of(declaration, ordered, comparison, seen))
+    disrupted = sorted({effect.project for effect in effects if effect.weight is Weight.DISRUPTIVE})
     return Plan(
         commit=declaration.commit,
         cluster=declaration.settings.cluster,
         changes=tuple(ordered),
-        effects=tuple(effects_of(declaration, ordered, comparison, queues)),
+        effects=effects,
         refusals=tuple(refusals),
         unchanged=len(comparison.equal) + len(comparison.suspects) - len(updates),
         projects=len(declaration.projects),
-        digest=_digest(ordered),
+        digest=_digest([change.action, str(change.ref), change.uid, change.body] for change in ordered),
+        live=_live(seen),
+        disrupted=disrupted,
+        restored=sorted({effect.project for effect in effects if effect.restores}),
+        disruption=_disruption(effects, ordered, disrupted),
     )
 
 
 def offline_plan(declaration: Declaration, manifests: Sequence[Manifest]) -> Plan:
     """What a cluster without any project would get: the plan when nobody can be asked."""
-    return make_plan(declaration, Comparison(missing=manifests), {}, {})
+    return make_plan(declaration, Comparison(missing=manifests), {}, Observation({}, {}, {}))
+
+
+def _live(seen: Observation) -> int:
+    """How many projects live: those of the catalogue that aren't archived."""
+    entries = (body for ref, body in seen.live.items() if ref.kind == "ConfigMap" and project_of(body))
+    return sum(body.get("data", {}).get("state") != "archived" for body in entries)
+
+
+def _disruption(effects: Iterable[Effect], changes: Iterable[Change], disrupted: Sequence[str]) -> str:
+    """Over what is lost by whom and which objects change in the disrupted projects; new objects are no loss."""
+    if not disrupted:
+        return ""
+    words = sorted(effect.text for effect in effects if effect.weight is Weight.DISRUPTIVE)
+    objects = sorted([change.action, str(change.ref), change.uid] for change in changes if change.project in disrupted)
+    return _digest([words, objects])
 
 
 def _order(change: Change) -> tuple[object, ...]:
@@ -173,6 +195,5 @@ def _present(value: object) -> object:
     return None if type(value).__name__ == "NotPresent" else value
 
 
-def _digest(changes: Iterable[Change]) -> str:
-    said = [[change.action, str(change.ref), change.uid, change.body] for change in changes]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+def _digest(said: Iterable[object]) -> str:
+    return hashlib.sha256(json.dumps(list(said), sort_keys=True).encode()).hexdigest()[:16]

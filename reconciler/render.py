@@ -20,6 +20,7 @@ from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from reconciler import documents
+from reconciler.amounts import canonical
 from reconciler.errors import RenderError
 from reconciler.kinds import APPLY_ORDER, BY_KIND, Kind
 from reconciler.model import (
@@ -31,6 +32,7 @@ from reconciler.model import (
     Body,
     Declaration,
     JobOptions,
+    Limits,
     Manifest,
     Member,
     ObjectRef,
@@ -44,7 +46,8 @@ Templates = Mapping[str, tuple[str, str]]
 """Name -> (path for messages, text)."""
 
 _OPEN, _TEXT, _CLOSE = "\ue000", "\ue001", "\ue002"
-_QUOTED = re.compile(rf"""(["']){_OPEN}(\d+){_CLOSE}\1""")
+_QUOTED = re.compile(rf"""(?<=[\[{{, ])(?<![=>] )(["']){_OPEN}(\d+){_CLOSE}\1(?=\s*(?:$|[,\]}}#]))""", re.MULTILINE)
+"""A scalar that is one quoted placeholder; not a quoted part of a longer one."""
 _WHOLE = re.compile(rf"{_OPEN}(\d+){_CLOSE}")
 _ANY = re.compile(rf"[{_OPEN}{_TEXT}](\d+){_CLOSE}")
 _MOST_STEPS = 100_000
@@ -109,6 +112,12 @@ def _words(project: Project, settings: Settings, today: date) -> dict[str, objec
             "state": "active" if project.active else "paused",
             "defaults": _defaults(project.defaults),
             "members": [_as_declared(member) for member in members],
+            "priorities": list(project.priorities or ()),
+            "limits": _limits(project.limits),
+            "quota": _quota(project.limits),
+            "container": _container(project.limits),
+            "openNetwork": project.open_network,
+            "podSecurity": project.pod_security,
             "source": project.source,
         },
         "bindings": [
@@ -119,6 +128,7 @@ def _words(project: Project, settings: Settings, today: date) -> dict[str, objec
         "settings": {
             "cluster": settings.cluster,
             "managedNamespaceLabel": list(settings.managed_namespace_label or ()),
+            "networkFrom": [_pairs(settings.networks[name]) for name in settings.network_from],
         },
         "format": CATALOGUE_FORMAT,
     }
@@ -131,6 +141,40 @@ def _as_subject(member: Member) -> dict[str, str]:
 def _as_declared(member: Member) -> dict[str, str]:
     words = {member.kind.lower(): member.name, "role": str(member.role)}
     return words if member.expires is None else words | {"expires": member.expires.isoformat()}
+
+
+def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
+    """A map as templates can loop over it."""
+    return [{"key": key, "value": value} for key, value in sorted(values.items())]
+
+
+def _limits(limits: Limits) -> dict[str, object]:
+    """Only what is said, under the file's own words."""
+    container = {"requests": limits.requests, "limits": limits.limits, "max": limits.largest}
+    said = {
+        "jobs": limits.jobs,
+        "persistentVolumeClaims": limits.persistent_volume_claims,
+        "storage": limits.storage,
+        "container": {word: dict(amounts) for word, amounts in container.items() if amounts} or None,
+    }
+    return {word: value for word, value in said.items() if value is not None}
+
+
+def _quota(limits: Limits) -> list[dict[str, str]]:
+    """What a ResourceQuota counts: objects and storage."""
+    hard = {
+        "count/jobs.batch": limits.jobs,
+        "persistentvolumeclaims": limits.persistent_volume_claims,
+        "requests.storage": limits.storage and canonical(limits.storage),
+    }
+    return _pairs({name: str(amount) for name, amount in hard.items() if amount is not None})
+
+
+def _container(limits: Limits) -> dict[str, list[dict[str, str]]]:
+    """What a LimitRange says, with what the server would fill in: defaults from max, requests from defaults."""
+    defaults = {**limits.largest, **limits.limits}
+    amounts = {"max": limits.largest, "default": defaults, "defaultRequest": {**defaults, **limits.requests}}
+    return {word: _pairs({name: canonical(text) for name, text in said.items()}) for word, said in amounts.items()}
 
 
 def _defaults(options: JobOptions) -> dict[str, object]:
@@ -155,7 +199,13 @@ def _defaults(options: JobOptions) -> dict[str, object]:
 # ------------------------------------------------------------------------------------------------ the fence
 
 
-_SAID = {"LocalQueue": "spec.clusterQueue", "RoleBinding": "spec.members"}
+_SAID = {
+    "LocalQueue": "spec.clusterQueue",
+    "RoleBinding": "spec.members",
+    "ResourceQuota": "spec.limits",
+    "LimitRange": "spec.limits.container",
+    "NetworkPolicy": "spec.network",
+}
 """Kind -> the field of the project file that it comes from, where there is one."""
 
 

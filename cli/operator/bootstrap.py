@@ -1,5 +1,6 @@
 """``jobq bootstrap``: what an admin installs once."""
 
+import time
 from pathlib import Path
 
 from cli import console, options
@@ -8,6 +9,7 @@ from cli.operator.declared import read_commit
 from reconciler import bootstrap as stage
 from reconciler import source
 from reconciler.documents import dump
+from reconciler.errors import JobqError
 from reconciler.model import Body
 
 EXAMPLES = """
@@ -19,22 +21,31 @@ EXAMPLES = """
 def bootstrap(
     *,
     apply: options.Apply = False,
+    no_policies: options.NoPolicies = False,
     repo: options.Repo = Path(),
     ref: options.Ref = "HEAD",
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
 ) -> None:
-    """Show (or with --apply install) what the cluster needs once: jobq-system, the roles, its name. For admins."""
+    """Show (or with --apply install) what the cluster needs once: jobq-system, roles, policies, its name."""
     commit = read_commit(repo, ref)
-    bodies = stage.bootstrap(commit.declaration.settings, source.templates(commit.snapshot, "bootstrap"))
+    settings = commit.declaration.settings
+    bodies = stage.bootstrap(settings, source.templates(commit.snapshot, "bootstrap"), policies=not no_policies)
     if not apply:
         console.out(dump(bodies).rstrip("\n"))
         return
     stage.install(connect(kubeconfig=kubeconfig, context=context), bodies, _told)
-    console.out(f"this cluster is {commit.declaration.settings.cluster}: {len(bodies)} objects applied")
+    if not no_policies:
+        reconciler = connect(kubeconfig=kubeconfig, context=context, as_user=settings.reconciler)
+        if not stage.await_policies(reconciler, time.sleep):
+            raise JobqError(
+                "the admission policies are installed, but refuse nothing", hint="jobq bootstrap --apply again"
+            )
+        console.talk("the admission policies act: a forbidden dry-run was refused")
+    console.out(f"this cluster is {settings.cluster}: {len(bodies)} objects applied")
 
 
-def _told(body: Body) -> None:
+def _told(body: Body, result: str) -> None:
     metadata = body["metadata"]
     place = f"{metadata['namespace']}/" if "namespace" in metadata else ""
-    console.talk(f"applied {body['kind']} {place}{metadata['name']}")
+    console.talk(f"{result} {body['kind']} {place}{metadata['name']}")

@@ -17,6 +17,7 @@ from reconciler.cycle import reconcile_pass
 
 EXAMPLES = """
   jobq reconcile
+  jobq reconcile --approved 3f9a2c71d04be856
   jobq reconcile --repo /srv/projects --ref main -o json
 """
 
@@ -25,6 +26,7 @@ def reconcile(
     *,
     repo: options.Repo = Path(),
     ref: options.Ref = "HEAD",
+    approved: options.Approved = "",
     output: options.ReportOutput = "text",
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
@@ -33,7 +35,7 @@ def reconcile(
     commit = read_commit(repo, ref)
     cluster = connect(kubeconfig=kubeconfig, context=context, workers=WORKERS)
     with _stopped_by_signals() as stop:
-        report = reconcile_pass(cluster, commit.declaration, commit.templates, clock.today(), stop)
+        report = reconcile_pass(cluster, commit.declaration, commit.templates, clock.today(), stop, approved=approved)
     show(report, output)
     raise typer.Exit(exit_code(report))
 
