@@ -90,6 +90,8 @@ async def serve(flags: argparse.Namespace) -> None:
 
     Raises: StartFailure, ApiError, OSError.
     """
+    for number in (signal.SIGTERM, signal.SIGINT):  # containers end with their runner, and nothing waits to be written
+        asyncio.get_running_loop().add_signal_handler(number, os._exit, 0)
     settings = settings_of(flags)
     await check_namespaces(settings)
     api = await Api.connect(flags.kubeconfig)
@@ -107,28 +109,22 @@ async def serve(flags: argparse.Namespace) -> None:
 
 
 async def attend(node: Node, pods: Pods, api: Api, services: dict[str, Resource]) -> None:
-    """Follow services and pods, and keep the node alive, until a signal comes.
+    """Follow services and pods, and keep the node alive, for ever.
 
     Raises: whatever ends one of them.
     """
-    told, services_known, pods_known = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    work = [asyncio.ensure_future(follow_services(api, services, services_known))]
-    await services_known.wait()
-    work += [asyncio.ensure_future(each) for each in (pods.follow(pods_known), node.stay_alive())]
-    await pods_known.wait()
-    log.info("ready: pods are run")
-    signalled = asyncio.ensure_future(told.wait())
-    done, _ = await asyncio.wait([signalled, *work], return_when=asyncio.FIRST_COMPLETED)
-    for task in (signalled, *work):
-        task.cancel()
-    for task in done:
-        task.result()
+    services_known, pods_known = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(follow_services(api, services, services_known))
+        await services_known.wait()
+        group.create_task(pods.follow(pods_known))
+        group.create_task(node.stay_alive())
+        await pods_known.wait()
+        log.info("ready: pods are run")
 
 
 def main() -> int:
-    """Exit code 0 after a signal, 1 if the node can't be one."""
+    """Be the node; 1 if it can't be one (a signal ends it with 0)."""
     flags = parse(sys.argv[1:])
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -137,11 +133,9 @@ def main() -> int:
         asyncio.run(serve(flags))
     except StartFailure as failure:
         log.error(NO_NAMESPACES.format(number=failure.number, failure=failure))  # noqa: TRY400 - it is no crash
-        return 1
     except (ApiError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 - it is no crash
-        return 1
-    return 0
+    return 1
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Times have nine digits and streams six letters, so the text of every line begins
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import BinaryIO
 
 from tests.controlplane.runner import instants
 
+warnings = logging.getLogger("runner")
 STREAMS = ("stdout", "stderr")
 TAG_AT = len("2026-01-01T00:00:00.000000000Z stdout ")
 TIME_LENGTH = len("2026-01-01T00:00:00.000000000Z")
@@ -76,6 +78,7 @@ class ContainerLog:
         self._file = path.open("ab", buffering=0)
         self._framers = {stream: Framer(stream) for stream in STREAMS}
         self._next_ns = 0
+        self._lossy = False
         self._news = asyncio.Event()
         self.ended = False
 
@@ -100,7 +103,12 @@ class ContainerLog:
 
     def _append(self, text: bytes) -> None:
         if text:
-            self._file.write(text)
+            try:
+                self._file.write(text)
+            except OSError as error:  # a full disk: the container goes on, its lines are lost
+                if not self._lossy:
+                    warnings.warning("%s: lines are lost: %s", self._file.name, error)
+                self._lossy = True
             self._news.set()
             self._news = asyncio.Event()
 
