@@ -19,7 +19,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup  ## a commit becomes two projects on a real control plane, and a member's job runs in one
+demo: setup  ## a commit becomes projects on a real control plane, and a member's job runs in one
 	@$(BIN)/python -m tests.demo
 
 test: setup  ## lint, types, and all tests on a real control plane

@@ -1,6 +1,6 @@
 """What a plan means for people and projects, in words: who gains and loses access, what starts, stops and moves."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 
@@ -27,7 +27,7 @@ def effects_of(
 ) -> Iterator[Effect]:
     """All effects, the weightiest first, then by project."""
     found = [
-        *_lives(changes),
+        *_lives(changes, {name for name, project in declaration.projects.items() if project.when_inactive == "drain"}),
         *_access(changes, comparison, declaration),
         *_queues(declaration.projects.values(), seen.queues),
         *_fences(seen.notes),
@@ -38,13 +38,13 @@ def effects_of(
     yield from sorted(found, key=lambda effect: (-order.index(effect.weight), effect.project, effect.text))
 
 
-def _lives(changes: Iterable[Change]) -> Iterator[Effect]:
+def _lives(changes: Iterable[Change], drained: Collection[str]) -> Iterator[Effect]:
     """Projects that come, rest, or move to another queue."""
     for change in changes:
         if change.ref.kind == "Namespace" and change.action is Action.CREATE:
             yield Effect(f"creates project {change.project}", change.project)
         if change.ref.kind == "ConfigMap":
-            yield from _states(change)
+            yield from _states(change, drained)
         if change.ref.kind == "LocalQueue" and change.action is Action.REPLACE:
             target = change.body["spec"]["clusterQueue"]
             text = f"moves {change.project} to ClusterQueue {target}: waiting jobs queue there, running ones go on"
@@ -53,18 +53,20 @@ def _lives(changes: Iterable[Change]) -> Iterator[Effect]:
 
 _STATES = {
     "archived": ("archives", "its queue is held and all access ends; data and jobs stay"),
-    "paused": ("pauses", "no job of it starts"),
+    "paused": ("pauses", "running jobs finish, none starts"),
     "active": ("resumes", "its jobs are admitted again"),
 }
 
 
-def _states(change: Change) -> Iterator[Effect]:
+def _states(change: Change, drained: Collection[str]) -> Iterator[Effect]:
     for field in change.fields:
         if field.path == "data.state":
             verb, meaning = _STATES[field.after]
             restores = field.before == "archived"
             if restores:
                 verb, meaning = "restores", "its members see all that it held"
+            elif verb == "pauses" and change.project in drained:
+                meaning = "its running jobs are evicted, and none starts"
             weight = Weight.INFO if verb == "resumes" else Weight.DISRUPTIVE
             yield Effect(f"{verb} project {change.project}: {meaning}", change.project, weight, restores)
 

@@ -116,10 +116,13 @@ def _update(suspect: Suspect, answers: Answers) -> Change | None:
 
 
 def _why(suspect: Suspect, fields: Sequence[FieldChange]) -> str:
+    origin = suspect.manifest.origin
+    if not origin.line:
+        return f"{origin.path} is gone"
     taken = takers(suspect.manifest, suspect.live)
     if taken:
         return f"takes back what {' and '.join(taken)} changed"
-    return "declared so" if fields else "takes ownership back: nothing else differs"
+    return f"declared in {origin}" if fields else "takes ownership back: nothing else differs"
 
 
 def _replace(suspect: Suspect) -> Change:

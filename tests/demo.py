@@ -1,4 +1,4 @@
-"""``make demo``: a commit becomes two projects on a real control plane, and a member's job runs in one of them.
+"""``make demo``: a commit becomes projects on a real control plane, and a member's job runs in one of them.
 
 Every step shows the command as a person would type it, and what it really printed. Any step that ends otherwise than
 it should ends the demo with exit code 1.
@@ -101,6 +101,12 @@ class Story:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         return {**kept, "HOME": str(self._home(person)), "KUBECONFIG": str(kubeconfig), "COLUMNS": "120"}
 
+    def edit(self, path: str, before: str, after: str) -> None:
+        """Change a file as an editor would, and show how."""
+        file = self.repository / path
+        file.write_text(file.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+        self.run("git", "diff", "--unified=0", "--", path)
+
     def commit(self, message: str) -> None:
         """Commit everything in the projects repository."""
         self.run("git", "add", "--all")
@@ -130,13 +136,13 @@ def main() -> int:
 
 
 def _told(story: Story) -> None:
-    story.tell("A projects repository: two groups share one ClusterQueue.")
+    story.tell("A projects repository: three groups share one ClusterQueue.")
     story.repository.mkdir()
     story.run("git", "init", "--quiet", "--initial-branch=main")
     shutil.copytree(CHECKOUT / "projects.d", story.repository / "projects.d")
     shutil.copy(CHECKOUT / "jobq.toml", story.repository)
     story.run("cat", "projects.d/vision.yaml")
-    story.commit("Two projects")
+    story.commit("Three projects")
 
     story.tell("Once per cluster, an admin installs the roles and says which cluster this is.")
     story.run("jobq", "bootstrap", "--apply", says="objects applied")
@@ -168,6 +174,27 @@ def _told(story: Story) -> None:
     writes = [request for request in requests if request.verb not in {"get", "list", "watch"}]
     _must(not writes, "no write in the audit log")
     say(f"  the audit log counts {len(requests)} requests, {len(writes)} of them writes")
+
+    story.tell("A pause is one line in a file: speech holds its queue, and its people can still look and stop.")
+    story.edit("projects.d/speech.yaml", "spec:\n", "spec:\n  active: false\n")
+    story.commit("Pause speech")
+    story.run("jobq", "reconcile", says="pauses project speech")
+    story.run("jobq", "submit", "-p", "speech", "--", "python3", "-c", "1", by=BOB, ends=1, says="paused")
+
+    story.tell("A removed file archives its project: access ends, namespace and data stay.")
+    story.run("git", "rm", "--quiet", "projects.d/teaching.yaml")
+    story.commit("Archive teaching")
+    story.run("jobq", "reconcile", says="archives project teaching")
+
+    story.tell("Removing everything by accident is refused; so is bringing an archived project back without approval.")
+    story.run("git", "rm", "--quiet", "projects.d/vision.yaml", "projects.d/speech.yaml")
+    story.commit("An accident")
+    story.run("jobq", "reconcile", ends=4, says="no project file at all")
+    story.run("git", "checkout", "--quiet", "HEAD~2", "--", "projects.d")
+    story.commit("Undo it, and bring teaching back")
+    output = story.run("jobq", "reconcile", ends=4, says="way out")
+    digest = output.rpartition("--approved ")[2].split()[0]
+    story.run("jobq", "reconcile", "--approved", digest, says="restores project teaching")
 
 
 def _must(holds: bool, what: str) -> None:  # noqa: FBT001 - an assertion

@@ -11,13 +11,17 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from cli import main
+from cli.catalogue import Caller, parse_entry
+from cli.job import submit
 from cli.main import COMMANDS, Entry, Table
-from reconciler.cluster import Resource
+from cli.selection import Current
+from reconciler.cluster import Body, Cluster, Resource
+from reconciler.errors import ClusterError, Rejected, Unreachable
 from reconciler.kinds import JOB, WORKLOAD
 from tests.controlplane.plane import ROOT, Plane
 from tests.stage import KIM, PATIENCE_SECONDS, Run, Stage, raise_project, raise_queue, real_node
@@ -323,7 +327,7 @@ def test_submit_refuses_before_sending(stage: Stage, plane: Plane, home: Path) -
     picky = raise_project(plane, home, defaults=DEFAULTS, priorities='["normal", "low"]')
     for words, code, message in [
         (["-p", archived.project], 2, "is archived since 2026-10-01"),
-        (["-p", paused.project], 2, "is paused"),
+        (["-p", paused.project], 1, "is paused"),
         (["-p", "nowhere"], 2, "there is no project 'nowhere'"),
         (["--priority", "nix"], 2, "there is no priority class 'nix'"),
         (["-p", picky.project, "--priority", "high"], 2, "isn't allowed in this project"),
@@ -553,13 +557,54 @@ def test_command_that_is_no_program(real: Stage) -> None:
     assert "exit code 128" in run.err
 
 
-# ------------------------------------------------------------------------------------------------ outages
+# ------------------------------------------------------------------------------------------------ requests and outages
 
 
-def test_kueue_is_down(plane: Plane, stage: Stage) -> None:
-    """Nothing was made, and the message says so; reading goes on."""
-    with plane.paused("kueue"):
-        run = stage.jobq("submit", "--", "true")
-        assert stage.jobq("list").code == 0
-    assert run.code == 1
-    assert "Kueue doesn't answer: nothing was made" in run.err
+def test_requests(plane: Plane, home: Path) -> None:
+    """Listing projects and submitting take the fewest requests: reads side by side, then one write."""
+    person = stranger()
+    own = raise_project(plane, home, members=[{"user": person, "role": "researcher"}], defaults=DEFAULTS)
+    for words, expected in [
+        (["project", "list"], ["create selfsubjectreviews", "list configmaps"]),
+        (["list"], ["create selfsubjectreviews", "get configmaps", "list jobs", "list workloads"]),
+        (
+            ["submit", "--", "true"],
+            ["create jobs", "create selfsubjectreviews", "get configmaps", "list workloadpriorityclasses"],
+        ),
+    ]:
+        start = plane.mark()
+        assert own.jobq(*words, user=person).code == 0
+        made = plane.requests(start, user=person, user_agent="jobq/")
+        assert sorted(f"{one.verb} {one.resource}" for one in made) == expected
+
+
+class Down:
+    """A cluster whose answer to a POST is an error."""
+
+    def __init__(self, error: ClusterError) -> None:
+        self.error = error
+
+    def create(self, *_: object, **__: object) -> Body:
+        """Fail."""
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (Unreachable("no answer within 15 s"), "whether a-bcdfg was made is unknown: `jobq list -p vision` shows it"),
+        (Rejected('failed calling webhook "mjob.kb.io"', code=500), "Kueue doesn't answer: nothing was made"),
+        (Rejected("exceeded quota", code=403), ""),
+    ],
+)
+def test_unanswered_submission_says_what_is_known(error: ClusterError, hint: str) -> None:
+    entry = parse_entry(
+        {
+            "metadata": {"name": "vision"},
+            "data": {"format": "1", "state": "active", "namespace": "vision", "queue": "main", "clusterQueue": "q"},
+        }
+    )
+    current = Current(entry, Caller(KIM, frozenset()), "--project")
+    with pytest.raises(type(error)) as caught:
+        submit._send(cast("Cluster", Down(error)), {"metadata": {"name": "a-bcdfg"}}, current)
+    assert hint in caught.value.hint

@@ -17,7 +17,7 @@ from cli.selection import Current
 from cli.submission import amount, manifest, naming
 from cli.submission.request import Request, check, from_defaults, resolve, variables
 from reconciler.cluster import Body, Cluster
-from reconciler.errors import ClusterError, Forbidden, Unreachable, UsageError
+from reconciler.errors import ClusterError, Forbidden, JobqError, NotFound, Unreachable, UsageError
 from reconciler.kinds import JOB, PRIORITY_CLASS, SELF_SUBJECT_ACCESS_REVIEW
 from reconciler.model import JobOptions, Role
 
@@ -91,10 +91,9 @@ def submit(
     base = naming.base_name(name, words)
     check(flags, words)
     cluster = connect(kubeconfig=kubeconfig, context=context)
-    current = _ready(cluster, project)
+    current, classes = selection.together(lambda: _ready(cluster, project), lambda: _priority_classes(cluster))
     request = resolve(flags, from_defaults(current.entry.defaults), words, current.entry.priorities)
-    if request.priority:
-        _check_priority(cluster, request.priority)
+    _check_priority(request.priority, classes)
     body = _manifest(request, current, base)
     if dry_run:
         _show(_checked(cluster, body) if dry_run == "server" else body, output)
@@ -140,7 +139,7 @@ def _ready(cluster: Cluster, flag: str) -> Current:
     if entry.state == "archived":
         raise UsageError(f"project {entry.name!r} is archived since {entry.archived_on}", hint="choose another project")
     if entry.state != "active":
-        raise UsageError(f"project {entry.name!r} is {entry.state}", hint=whom_to_ask(entry))
+        raise JobqError(f"project {entry.name!r} is {entry.state}: it takes no jobs", hint=whom_to_ask(entry))
     role = role_in(entry, current.caller, clock.today())
     if role in {None, Role.VIEWER} and not _may_create(cluster, entry.namespace):
         place = "are a viewer of" if role else "don't belong to"
@@ -168,16 +167,18 @@ def _manifest(request: Request, current: Current, base: str) -> Body:
     )
 
 
-def _check_priority(cluster: Cluster, name: str) -> None:
-    """Kueue makes no Workload for a class that isn't there, and says so nowhere. Raises: UsageError."""
+def _priority_classes(cluster: Cluster) -> Sequence[str] | None:
+    """The names of Kueue's priority classes; None where they can't be read, and so can't be judged."""
     try:
-        known = [body["metadata"]["name"] for body in cluster.list(PRIORITY_CLASS).items]
-    except Forbidden:
-        return
-    if name not in known:
-        raise UsageError(
-            f"there is no priority class {name!r}", hint=f"there are: {', '.join(sorted(known)) or 'none'}"
-        )
+        return sorted(body["metadata"]["name"] for body in cluster.list(PRIORITY_CLASS).items)
+    except (Forbidden, NotFound):
+        return None
+
+
+def _check_priority(name: str, known: Sequence[str] | None) -> None:
+    """Kueue makes no Workload for a class that isn't there, and says so nowhere. Raises: UsageError."""
+    if name and known is not None and name not in known:
+        raise UsageError(f"there is no priority class {name!r}", hint=f"there are: {', '.join(known) or 'none'}")
 
 
 def _checked(cluster: Cluster, body: Body) -> Body:
