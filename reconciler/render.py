@@ -368,7 +368,7 @@ class _Engine:
         except (TemplateError, ArithmeticError, TypeError, ValueError, RecursionError) as error:
             raise RenderError(str(error), origin=Origin(path, _line(error, path), 1)) from error
         shape = _QUOTED.sub(rf'"{_TEXT}\2{_CLOSE}"', output)
-        return [_pruned(_filled(tree, budget.values, path)) for tree in _parsed(shape, path)]
+        return [_filled(tree, budget.values, path) for tree in _parsed(shape, path)]
 
     def _compile(self, text: str, path: str) -> Template:
         tree = self._environment.parse(text, name=path, filename=path)
@@ -413,38 +413,30 @@ def _parsed(shape: str, path: str) -> Sequence[object]:
 
 
 def _filled(node: object, values: Sequence[object], path: str) -> Any:  # noqa: ANN401 - any JSON value
-    """A copy of the parsed tree with every placeholder replaced; keys are text."""
+    """A copy of the parsed tree with every placeholder replaced, and without empty maps and lists.
+
+    Those would get some kinds a new resourceVersion from every apply.
+    """
     match node:
         case dict():
             filled = {_text(key, values): _filled(value, values, path) for key, value in node.items()}
             if len(filled) != len(node):
-                raise RenderError(f"two keys of one map become the same: {sorted(filled)}", origin=Origin(path, 1, 1))
-            return filled
+                raise RenderError(f"two keys of one map become the same: {sorted(filled)}", origin=Origin(path))
+            return {key: value for key, value in filled.items() if value not in ({}, [])}
         case list():
             return [_filled(item, values, path) for item in node]
-        case str() if whole := _WHOLE.fullmatch(node):
-            return values[int(whole[1])]
-        case str():
-            return _text(node, values)
+        case str() if _CLOSE in node:
+            whole = _WHOLE.fullmatch(node)
+            return values[int(whole[1])] if whole else _text(node, values)
         case _:
             return node
 
 
 def _text(text: str, values: Sequence[object]) -> str:
+    if _CLOSE not in text:
+        return text
     return _ANY.sub(lambda match: _as_text(values[int(match[1])]), text)
 
 
 def _as_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _pruned(node: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """The tree without empty maps and lists: some kinds would get a new resourceVersion from every apply of them."""
-    match node:
-        case dict():
-            kept = {key: _pruned(value) for key, value in node.items()}
-            return {key: value for key, value in kept.items() if value not in ({}, [])}
-        case list():
-            return [_pruned(item) for item in node]
-        case _:
-            return node
