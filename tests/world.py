@@ -21,7 +21,7 @@ from reconciler.declare import declare
 from reconciler.kinds import PROJECT_KINDS
 from reconciler.kube import KubeCluster, connect
 from reconciler.kubeconfig import Access
-from reconciler.model import Manifest, ObjectRef, Outcome, Report
+from reconciler.model import Manifest, ObjectRef, Outcome, Report, Result
 from reconciler.render import render
 from tests.controlplane.api import Api, Refused
 from tests.controlplane.audit import Request
@@ -35,6 +35,7 @@ PAGES = Counter({kind.resource.plural: 1 for kind in PROJECT_KINDS}) + Counter(
     {resource.plural: 1 for resource in observe._QUEUE_KINDS}
 )
 """LISTs of a run in which each kind fits on one page."""
+SUCCESSES = {Result.CREATED, Result.CONFIGURED, Result.REPLACED, Result.DELETED}
 _OTHERS = ("default", "jobq-system", "kueue-system", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -89,7 +90,9 @@ class World:
         """Run kubectl as the administrator."""
         command = [str(self.plane.kubectl), f"--kubeconfig={self.plane.kubeconfig}", f"--cache-dir={self._cache}"]
         text = "" if given is None else json.dumps(given)
-        done = subprocess.run([*command, *words], check=not fails, capture_output=True, text=True, input=text)
+        done = subprocess.run(
+            [*command, *words], check=not fails, capture_output=True, text=True, input=text, timeout=30
+        )
         return done.stdout + done.stderr
 
     @property
@@ -201,7 +204,7 @@ def install(plane: Plane, folder: Path) -> None:
     settings = declare(snapshot).settings
     cluster = connect(kubeconfig=str(plane.kubeconfig))
     bodies = bootstrap.bootstrap(settings, source.templates(snapshot, "bootstrap"))
-    bootstrap.install(cluster, bodies, lambda _: None)
+    bootstrap.install(cluster, bodies, lambda *_: None)
     cluster.close()
 
 
@@ -222,7 +225,11 @@ def _remove(plane: Plane, namespace: str) -> None:
         for kind in PROJECT_KINDS:
             if kind.resource.namespaced:
                 root = f"/apis/{kind.resource.api_version}" if kind.resource.group else "/api/v1"
-                api.call("DELETE", f"{root}/namespaces/{namespace}/{kind.resource.plural}")
+                path = f"{root}/namespaces/{namespace}/{kind.resource.plural}"
+                api.call("DELETE", path)
+                for item in api.call("GET", path)["items"]:  # somebody's finalizer keeps it
+                    merge = {"Content-Type": "application/merge-patch+json"}
+                    api.call("PATCH", f"{path}/{item['metadata']['name']}", {"metadata": {"finalizers": None}}, merge)
         _finish(api, f"/api/v1/namespaces/{namespace}")
 
 
