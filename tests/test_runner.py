@@ -545,11 +545,11 @@ def test_environment_and_mounts(lab: Lab) -> None:
     lab.create("Secret", "keys", stringData={"token": "s3cret"})
     script = """
         exec 2>&1
-        sh /work/bin/run.sh $(LEVEL)
+        sh /bundle/bin/run.sh $(LEVEL)
         echo $TOKEN $NAME $LEVEL $HOSTNAME
         cat /secrets/token /only/deep/level; echo
-        stat -c %a /work/bin/run.sh
-        echo x > /work/bin/run.sh; echo x > /usr/x; pwd; touch here
+        stat -c %a /bundle/bin/run.sh
+        echo x > /bundle/bin/run.sh; echo x > /usr/x; pwd; touch here
     """
     name = lab.run(
         script,
@@ -560,7 +560,7 @@ def test_environment_and_mounts(lab: Lab) -> None:
             {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
         ],
         volumeMounts=[
-            {"name": "scripts", "mountPath": "/work/bin"},
+            {"name": "scripts", "mountPath": "/bundle/bin"},
             {"name": "keys", "mountPath": "/secrets/"},
             {"name": "one", "mountPath": "/only"},
         ],
