@@ -111,13 +111,14 @@ class World:
         *,
         cluster: Cluster | None = None,
         stop: threading.Event | None = None,
+        approved: str = "",
         told: Callable[[Outcome], None] = lambda _: None,
     ) -> Report:
         """Reconcile what HEAD declares."""
         snapshot = source.read_commit(self.repository.root)
         templates = source.templates(snapshot, "project")
         stop = stop or threading.Event()
-        return cycle.reconcile_pass(cluster or self.cluster, declare(snapshot), templates, today, stop, told)
+        return cycle.reconcile_pass(cluster or self.cluster, declare(snapshot), templates, today, stop, told, approved)
 
     def manifests(self, today: date = TODAY) -> Sequence[Manifest]:
         """What HEAD renders to."""
