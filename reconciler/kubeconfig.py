@@ -221,9 +221,12 @@ def _with_server(access: Access, folder: Path, cluster: _Cluster) -> Access:
 
 
 def _with_identity(access: Access, folder: Path, user: _User) -> Access:
-    for asked, word in ((user.exec, "exec"), (user.auth_provider, "auth-provider")):
+    for asked, word in ((user.exec, "an exec plugin"), (user.auth_provider, "an auth-provider")):
         if asked is not None:
-            raise ClusterError(f"user {access.user!r} of context {access.context!r} logs in by {word}: jobq can't")
+            raise ClusterError(
+                f"user {access.user!r} of context {access.context!r} logs in by {word}, which jobq can't run",
+                hint="name a --context whose user has a certificate or a token",
+            )
     access = replace(
         access,
         certificate=_pem(user.client_certificate_data, user.client_certificate, folder, f"{access.user}'s certificate"),

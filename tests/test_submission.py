@@ -179,11 +179,6 @@ def test_durations(text: str, seconds: int) -> None:
     assert amount.time_limit(text, "--time") == seconds
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (90, "1m30s"), (129600, "1d12h"), (3600, "1h")])
-def test_durations_in_words(seconds: int, text: str) -> None:
-    assert amount.words(seconds) == text
-
-
 def test_variables() -> None:
     assert variables(["A=1", "B=", "A=2=3"]) == {"A": "2=3", "B": ""}
 

@@ -32,6 +32,7 @@ class _Follower:
     job: Body
     shown: Shown | None
     told: str = ""
+    unread: str = ""
     next: tuple[str, float] = ("", 0.0)
     seen: set[str] = field(default_factory=set)
 
@@ -68,8 +69,10 @@ class _Follower:
                 meta["name"], namespace=meta["namespace"], follow=True, tail=tail, timestamps=shown.timestamps
             ):
                 console.out_bytes(piece)
-        except (NotFound, Rejected):  # not yet readable, or already gone: the next look tells
+        except (NotFound, Rejected) as error:  # not yet readable, or already gone: the next look tells
+            self.unread = str(error)
             return False
+        self.unread = ""
         return True
 
 
@@ -83,6 +86,8 @@ def follow(cluster: Cluster, job: Body, *, shown: Shown | None, until: float | N
         if fate.ended:
             pods = _last_pods(cluster, job)
             follower.show(pods)
+            if follower.unread:
+                console.talk(console.plain(follower.unread))
             follower.tell(fate, view, pods)
             break
         follower.show(view.all(POD))

@@ -1,6 +1,6 @@
 """Amounts of a job, each read strictly, with the flag or the default that said it named in the error."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeVar
 
 from reconciler import amounts
@@ -68,13 +68,3 @@ def _read(reading: Callable[[str], T], text: str, origin: str) -> T:
     except AmountError as error:
         found, _, way_out = str(error).partition("; ")
         raise UsageError(f"{origin}: {found}", hint=way_out) from error
-
-
-def words(seconds: int) -> str:
-    """Seconds as people write them: ``1d12h``, ``90s`` stays ``1m30s``."""
-    units: Mapping[str, int] = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-    parts = []
-    for unit, size in units.items():
-        count, seconds = divmod(seconds, size)
-        parts += [f"{count}{unit}"] if count else []
-    return "".join(parts) or "0s"
