@@ -1,285 +1,186 @@
-"""The life of a project on a real API server: access that comes and goes, pause, move, archive, restore."""
+"""A project's life on a real control plane: paused, archived, restored, moved, expired; and the guard on all of it."""
 
-from datetime import date, timedelta
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
 
 import pytest
 
-from reconciler.cluster import Body
-from reconciler.kinds import SELF_SUBJECT_ACCESS_REVIEW
-from reconciler.kube import connect
-from reconciler.model import Action, ObjectRef, Report, Weight
-from tests.repository import project
-from tests.world import SUCCESSES, TODAY, World, eventually
+from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, POD, WORKLOAD
+from reconciler.model import Report, Weight
+from tests.controlplane.plane import Plane, start
+from tests.repository import Repository, project
+from tests.world import TODAY, World, eventually, install
 
-KIM, LEE = "kim@example.org", "lee@example.org"
-QUEUE = ObjectRef("kueue.x-k8s.io", "LocalQueue", "vision", "main")
-ENTRY = ObjectRef("", "ConfigMap", "jobq-system", "vision")
-BINDINGS = [
-    ObjectRef("rbac.authorization.k8s.io", "RoleBinding", "vision", f"jobq:{role}")
-    for role in ("viewer", "researcher", "maintainer")
-]
+pytestmark = pytest.mark.xdist_group("life")
+MEMBERS = [{"user": "kim@example.org", "role": "researcher"}, {"group": "oidc:vision", "role": "viewer"}]
+VISION = project("vision", members=MEMBERS)
+SPEECH = project("speech", members=[{"group": "oidc:speech", "role": "researcher"}])
 
 
-def member(user: str, role: str = "researcher", **more: str) -> dict[str, str]:
-    return {"user": user, "role": role, **more}
+@pytest.fixture(scope="module")
+def whole_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    """A control plane with Kueue and nodes, to be reconciled as a whole."""
+    with start() as own:
+        install(own, tmp_path_factory.mktemp("bootstrap"))
+        yield own
 
 
-def of(report: Report) -> list[tuple[Action, str]]:
-    return [(change.action, str(change.ref)) for change in report.plan.changes]
+@pytest.fixture
+def living(whole_plane: Plane, repository: Repository) -> World:
+    """That control plane, with nothing of an earlier test, and an empty repository."""
+    kubeconfig = whole_plane.service_account_kubeconfig("jobq-system", "jobq-reconciler")
+    return World(whole_plane, repository, kubeconfig)
 
 
-def effects(report: Report) -> list[str]:
-    return [effect.text for effect in report.plan.effects]
+def job(name: str, namespace: str, cpu: str, seconds: int) -> dict[str, Any]:
+    container = {
+        "name": "main",
+        "image": "example.org/sleep:1",
+        "command": ["sleep", str(seconds)],
+        "resources": {"requests": {"cpu": cpu}},
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"kueue.x-k8s.io/queue-name": "main"}},
+        "spec": {"suspend": True, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}},
+    }
 
 
-def reconciled(world: World, today: date = TODAY) -> Report:
-    """A pass, approved if that is asked for, all of which succeeds, and after which nothing is left to do."""
-    report = world.reconcile(today)
-    if report.verdict.refused:
-        report = world.reconcile(today, approved=report.plan.disruption)
-    assert report.applied
-    assert [outcome.error for outcome in report.outcomes if outcome.result not in SUCCESSES] == []
-    assert of(world.plan(today)) == []
-    return report
+def running(world: World, namespace: str) -> set[str]:
+    """The jobs with a pod at work."""
+    pods = world.admin.list(POD, namespace=namespace).items
+    return {pod["metadata"]["labels"]["job-name"] for pod in pods if pod["status"].get("phase") == "Running"}
 
 
-def may(world: World, user: str, verb: str, resource: str, group: str = "batch") -> bool:
-    """Whether the API server lets that person do it in vision; it is asked as that person."""
-    cluster = connect(kubeconfig=str(world.plane.member_kubeconfig(user)))
-    attributes = {"namespace": "vision", "verb": verb, "group": group, "resource": resource}
-    kind = SELF_SUBJECT_ACCESS_REVIEW
-    review: Body = {"apiVersion": kind.api_version, "kind": kind.kind, "spec": {"resourceAttributes": attributes}}
-    allowed = cluster.create(kind, review)["status"]["allowed"]
-    cluster.close()
-    return bool(allowed)
+def stop_policy(world: World, namespace: str) -> str:
+    return str(world.admin.get(LOCAL_QUEUE, "main", namespace=namespace)["spec"]["stopPolicy"])
 
 
-# ------------------------------------------------------------------------------------------------ members
+def texts(report: Report, weight: Weight) -> list[str]:
+    return [effect.text for effect in report.plan.effects if effect.weight is weight]
 
 
-def test_members_come_and_go(world: World) -> None:
-    """A member taken out of the file loses access for real, one put in gains it, and both are told."""
-    world.repository.declare(project("vision", members=[member(KIM)]))
-    reconciled(world)
-    assert eventually(lambda: may(world, KIM, "create", "jobs"))
-    assert not may(world, LEE, "list", "jobs")
-    world.repository.declare(project("vision", members=[member(LEE)]))
-    told = effects(reconciled(world))
-    assert told == [f"{KIM} loses researcher in vision", f"{LEE} gains researcher in vision"]
-    assert eventually(lambda: may(world, LEE, "create", "jobs"))
-    assert eventually(lambda: not may(world, KIM, "list", "jobs"))
+def may(world: World, user: str, verb: str, namespace: str) -> bool:
+    said = world.kubectl("auth", "can-i", verb, "jobs", "--namespace", namespace, f"--as={user}", fails=True)
+    return said.startswith("yes")
 
 
-ROLES = {
-    "viewer": (["list"], ["create", "delete"]),
-    "researcher": (["list", "create", "delete"], []),
-    "maintainer": (["list", "create", "delete"], []),
-}
+def catalogue(world: World, name: str) -> dict[str, str]:
+    return dict(world.admin.get(CONFIG_MAP, name, namespace="jobq-system")["data"])
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_roles(world: World, role: str) -> None:
-    """What each role may do with jobs; none may see Secrets, or give access to others."""
-    yes, no = ROLES[role]
-    world.repository.declare(project("vision", members=[member(KIM, role)]))
-    reconciled(world)
-    assert eventually(lambda: may(world, KIM, "get", "jobs"))
-    assert [verb for verb in (*yes, *no) if may(world, KIM, verb, "jobs")] == yes
-    assert not any(may(world, KIM, verb, "secrets", "") for verb in ("get", "list", "watch"))
-    assert not may(world, KIM, "create", "rolebindings", "rbac.authorization.k8s.io")
-    assert may(world, KIM, "delete", "pods", "") == (role == "maintainer")
+def test_queue_move(living: World) -> None:
+    """A project that moves to another ClusterQueue keeps its running job; its waiting one is admitted by the new queue."""
+    living.repository.declare(project("move", members=MEMBERS))
+    living.reconcile()
+    living.admin.create(JOB, job("runs", "move", "10", 60))
+    assert eventually(lambda: running(living, "move") == {"runs"})
+    living.admin.create(JOB, job("waits", "move", "10", 60))
+    [pod] = living.admin.list(POD, namespace="move").items
+    living.repository.declare(project("move", members=MEMBERS, clusterQueue="fake-shared"))
+    report = living.reconcile()
+    assert report.plan.disrupted == ["move"]
+    assert [change.action for change in report.plan.changes if change.ref.kind == "LocalQueue"] == ["replace"]
+
+    def admitted() -> dict[str, str]:
+        found = living.admin.list(WORKLOAD, namespace="move").items
+        return {
+            item["metadata"]["ownerReferences"][0]["name"]: item["status"]["admission"]["clusterQueue"]
+            for item in found
+            if "admission" in item.get("status", {})
+        }
+
+    assert eventually(lambda: admitted() == {"runs": "gpu-shared", "waits": "fake-shared"}), admitted()
+    pods = {item["metadata"]["uid"] for item in living.admin.list(POD, namespace="move").items}
+    assert pod["metadata"]["uid"] in pods
+    assert not living.plan().plan.changes
 
 
-def test_group(world: World) -> None:
-    """A group's people have its role, under the very name that the file says."""
-    world.repository.declare(project("vision", members=[{"group": "oidc:vision", "role": "viewer"}]))
-    reconciled(world)
-    cluster = connect(kubeconfig=str(world.plane.member_kubeconfig("ada", ["oidc:vision"])))
-    attributes = {"namespace": "vision", "verb": "list", "group": "batch", "resource": "jobs"}
-    kind = SELF_SUBJECT_ACCESS_REVIEW
-    review: Body = {"apiVersion": kind.api_version, "kind": kind.kind, "spec": {"resourceAttributes": attributes}}
-    assert eventually(lambda: bool(cluster.create(kind, review)["status"]["allowed"]))
-    cluster.close()
+@pytest.mark.parametrize(("when", "policy", "goes_on"), [("hold", "Hold", True), ("drain", "HoldAndDrain", False)])
+def test_pause(living: World, when: str, policy: str, *, goes_on: bool) -> None:
+    """A pause holds the queue and keeps access; running jobs finish, or with drain are evicted and can be resumed."""
+    name = f"pause-{when}"
+    living.repository.declare(project(name, members=MEMBERS, whenInactive=when))
+    living.reconcile()
+    living.admin.create(JOB, job("runs", name, "1", 60))
+    assert eventually(lambda: running(living, name) == {"runs"})
+    living.repository.declare(project(name, members=MEMBERS, whenInactive=when, active=False))
+    report = living.reconcile()
+    assert report.plan.disrupted == [name]
+    assert (stop_policy(living, name), catalogue(living, name)["state"]) == (policy, "paused")
+    assert may(living, "kim@example.org", "delete", name)
+    living.admin.create(JOB, job("waits", name, "1", 60))
+    assert eventually(lambda: running(living, name) == ({"runs"} if goes_on else set()))
+    living.repository.declare(project(name, members=MEMBERS, whenInactive=when))
+    assert not living.reconcile().plan.disrupted
+    assert eventually(lambda: running(living, name) == {"runs", "waits"})
+
+
+def test_archive_and_restore(world: World) -> None:
+    """Without its file a project is held, closed and kept; its file brings it back only by approval of just that plan."""
+    world.repository.declare(VISION, SPEECH)
+    world.reconcile()
+    world.repository.declare(SPEECH)
+    archive = world.reconcile()
+    assert "archives project vision" in texts(archive, Weight.DISRUPTIVE)[0]
+    entry = catalogue(world, "vision")
+    assert (entry["state"], entry["archivedOn"], stop_policy(world, "vision")) == ("archived", "2027-01-15", "Hold")
+    assert not may(world, "kim@example.org", "get", "vision")
+    assert not world.plan(date(2027, 2, 1)).plan.changes
+    world.repository.declare(VISION, SPEECH)
+    before = world.plane.mark()
+    refused = world.reconcile()
+    assert refused.verdict.refused
+    assert refused.plan.restored == ["vision"]
+    assert world.reconcile(approved="0123456789abcdef").verdict.refused
+    assert not [request for request in world.writes(before) if "dryRun" not in request.uri]
+    assert world.reconcile(approved=refused.plan.disruption).applied
+    assert may(world, "kim@example.org", "create", "vision")
+    assert "archivedOn" not in catalogue(world, "vision")
 
 
 def test_expiry(world: World) -> None:
-    """Access lasts through the day of its expiry; the day after it is gone, without a change of the file."""
-    world.repository.declare(project("vision", members=[member(KIM, expires=TODAY.isoformat()), member(LEE)]))
-    reconciled(world)
-    assert eventually(lambda: may(world, KIM, "list", "jobs"))
-    report = reconciled(world, TODAY + timedelta(days=1))
-    assert of(report) == [
-        (Action.UPDATE, "ConfigMap jobq-system/vision"),
-        (Action.UPDATE, "RoleBinding vision/jobq:researcher"),
-    ]
-    assert effects(report) == [f"{KIM} loses researcher in vision: it expired after {TODAY}"]
-    assert report.plan.effects[0].weight is Weight.INFO
-    assert eventually(lambda: not may(world, KIM, "list", "jobs"))
-    assert may(world, LEE, "list", "jobs")
+    """Access ends the day after ``expires``, by itself, and that never counts against the guard's limit."""
+    names = [f"course-{number}" for number in range(4)]
+    member = {"user": "kim@example.org", "role": "researcher", "expires": "2027-01-15"}
+    stays = {"user": "lee@example.org", "role": "viewer"}
+    world.repository.declare(*(project(name, members=[member, stays]) for name in names))
+    world.reconcile(TODAY)
+    assert may(world, "kim@example.org", "create", names[0])
+    report = world.reconcile(date(2027, 1, 16))
+    assert report.applied
+    assert report.plan.disrupted == []
+    assert "it expired after 2027-01-15" in texts(report, Weight.INFO)[0]
+    assert not any(may(world, "kim@example.org", "create", name) for name in names)
 
 
-def test_last_member_expires(world: World) -> None:
-    """A role whose last member has expired has no binding any more."""
-    world.repository.declare(project("vision", members=[member(KIM, expires=TODAY.isoformat())]))
-    reconciled(world)
-    report = reconciled(world, TODAY + timedelta(days=1))
-    assert of(report)[0] == (Action.DELETE, "RoleBinding vision/jobq:researcher")
-    assert not world.live().keys() & set(BINDINGS)
+def test_many_disrupted(world: World) -> None:
+    """More disrupted projects than the limit refuse the whole run, with numbers and way out; nothing is written."""
+    names = [f"lab-{number}" for number in range(5)]
+    world.repository.declare(*(project(name, members=MEMBERS) for name in names))
+    world.reconcile()
+    world.repository.declare(*(project(name, members=MEMBERS[:1]) for name in names))
+    versions = world.versions()
+    run = world.jobq("reconcile")
+    assert run.code == 4
+    assert "5 of 5 live projects would be disrupted, and 1 may be: lab-0, lab-1" in run.out
+    assert "--approved" in run.out
+    assert world.versions() == versions
+    world.repository.declare(*(project(name, members=MEMBERS[:1]) for name in names), settings="guard.disrupted = 5\n")
+    assert world.jobq("reconcile").code == 0
 
 
-# ------------------------------------------------------------------------------------------------ pause and move
-
-
-@pytest.mark.parametrize(("when", "policy"), [("hold", "Hold"), ("drain", "HoldAndDrain")])
-def test_pause(world: World, when: str, policy: str) -> None:
-    """A pause is two changed fields: the queue's stop policy and the catalogue's state; access stays."""
-    world.repository.declare(project("vision", members=[member(KIM)]))
-    reconciled(world)
-    world.repository.declare(project("vision", members=[member(KIM)], active=False, whenInactive=when))
-    report = reconciled(world)
-    live = world.live()
-    assert live[QUEUE]["spec"]["stopPolicy"] == policy
-    assert live[ENTRY]["data"]["state"] == "paused"
-    assert [text for text in effects(report) if text.startswith("pauses project vision: ")] != []
-    assert may(world, KIM, "list", "jobs")
-    world.repository.declare(project("vision", members=[member(KIM)]))
-    assert "resumes project vision: its jobs are admitted again" in effects(reconciled(world))
-    assert world.live()[QUEUE]["spec"]["stopPolicy"] == "None"
-
-
-def test_move(world: World) -> None:
-    """Another ClusterQueue is one replace of the LocalQueue, planned as such; the rest is updated in place."""
-    world.repository.declare(project("vision"))
-    reconciled(world)
-    before = world.live()[QUEUE]["metadata"]["uid"]
-    world.repository.declare(project("vision", clusterQueue="fake-shared"))
-    report = reconciled(world)
-    replaced = [change for change in report.plan.changes if change.action is Action.REPLACE]
-    assert [str(change.ref) for change in replaced] == ["LocalQueue vision/main"]
-    assert replaced[0].because == "spec.clusterQueue can't be changed in place"
-    assert {change.action for change in report.plan.changes} == {Action.REPLACE, Action.UPDATE}
-    live = world.live()[QUEUE]
-    assert live["spec"]["clusterQueue"] == "fake-shared"
-    assert live["metadata"]["uid"] != before
-
-
-def test_queue_that_is_not_there(world: World) -> None:
-    """A ClusterQueue that isn't there is warned of, and the project made nevertheless."""
-    world.repository.declare(project("vision", clusterQueue="gpu-sahred"))
-    told = effects(reconciled(world))
-    assert "vision: there is no ClusterQueue gpu-sahred; its jobs will wait until there is" in told
-
-
-# ------------------------------------------------------------------------------------------------ archive and restore
-
-
-def test_archive(world: World) -> None:
-    """A removed file archives: queue held, bindings gone, entry archived with its date; namespace and the rest stay."""
-    world.repository.declare(project("vision", displayName="Vision", members=[member(KIM)]), project("speech"))
-    reconciled(world)
-    before = world.live()
-    world.repository.declare(project("speech"))
-    report = world.reconcile()
-    assert of(report) == [
-        (Action.DELETE, "RoleBinding vision/jobq:researcher"),
-        (Action.UPDATE, "ConfigMap jobq-system/vision"),
-        (Action.UPDATE, "LocalQueue vision/main"),
-    ]
-    assert effects(report) == [
-        "archives project vision: its queue is held and all access ends; data and jobs stay",
-        f"{KIM} loses researcher in vision",
-    ]
-    live = world.live()
-    assert live[QUEUE]["spec"]["stopPolicy"] == "Hold"
-    assert live[ENTRY]["data"] | {"state": "archived", "archivedOn": TODAY.isoformat()} == live[ENTRY]["data"]
-    assert live[ENTRY]["data"]["displayName"] == "Vision"
-    assert before.keys() - live.keys() == set(BINDINGS) & before.keys()
-    assert {ref for ref in live if live[ref] != before[ref]} == {QUEUE, ENTRY}
-    assert eventually(lambda: not may(world, KIM, "list", "jobs"))
-
-
-def test_archived_is_at_rest(world: World) -> None:
-    """An archived project is planned as nothing, on later days too: the date is the day it was archived."""
-    world.repository.declare(project("vision", members=[member(KIM)]), project("speech"))
-    reconciled(world)
-    world.repository.declare(project("speech"))
-    reconciled(world)
-    before = world.versions()
-    assert of(reconciled(world, TODAY + timedelta(days=30))) == []
-    assert world.versions() == before
-
-
-def test_archived_stays_drained(world: World) -> None:
-    """A project that drains when it is archived goes on draining: the stricter stop policy stays."""
-    world.repository.declare(project("vision", active=False, whenInactive="drain"), project("speech"))
-    reconciled(world)
-    world.repository.declare(project("speech"))
-    reconciled(world)
-    assert world.live()[QUEUE]["spec"]["stopPolicy"] == "HoldAndDrain"
-
-
-def test_archived_lets_nobody_in(world: World) -> None:
-    """Access given by hand under our names in an archived project is taken away again."""
-    world.repository.declare(project("vision", members=[member(KIM)]), project("speech"))
-    reconciled(world)
-    world.repository.declare(project("speech"))
-    reconciled(world)
-    role = "--clusterrole=jobq-project-viewer"
-    world.kubectl("create", "rolebinding", "-n", "vision", "jobq:viewer", role, f"--user={LEE}")
-    assert of(reconciled(world)) == [(Action.DELETE, "RoleBinding vision/jobq:viewer")]
-
-
-def test_restore(world: World) -> None:
-    """The file back restores the project, with its access; nothing of it happens without approval."""
-    files = [project("vision", members=[member(KIM)]), project("speech")]
-    world.repository.declare(*files)
-    reconciled(world)
-    world.repository.declare(files[1])
-    reconciled(world)
-    world.repository.declare(*files)
-    before = world.versions()
-    report = world.reconcile()
-    assert report.verdict.refused
-    assert not report.applied
-    assert world.versions() == before
-    assert "restores project vision: its members see all that it held" in effects(report)
-    refused = world.jobq("reconcile")
-    assert refused.code == 4
-    stale = world.jobq("reconcile", "--approved", "0" * 16)
-    assert (stale.code, world.versions()) == (4, before)
-    done = world.jobq("reconcile", "--approved", report.plan.disruption)
-    assert done.code == 0
-    assert world.live()[ENTRY]["data"]["state"] == "active"
-    assert "archivedOn" not in world.live()[ENTRY]["data"]
-    assert eventually(lambda: may(world, KIM, "create", "jobs"))
-    assert of(world.plan()) == []
-
-
-def test_mass_removal(world: World) -> None:
-    """More disrupted projects than the limit: all is refused, with the numbers, until that very plan is approved."""
-    files = [project(f"p{number}", members=[member(KIM)]) for number in range(6)]
-    world.repository.declare(*files)
-    reconciled(world)
-    world.repository.declare(*files[:3])
-    before = world.versions()
-    report = world.reconcile()
-    assert report.verdict.refused
-    assert "3 of 6 live projects would be disrupted; 1 may be (p3, p4, p5)" in report.verdict.refusals[0].text
-    assert world.versions() == before
-    world.repository.declare(*files[:2])  # the approval is of another plan by now
-    again = world.reconcile(approved=report.plan.disruption)
-    assert again.verdict.refused
-    assert world.versions() == before
-    world.repository.declare(*files[:3])
-    assert world.reconcile(approved=report.plan.disruption).applied
-    assert of(world.plan()) == []
-
-
-def test_adding_to_a_refusal_allows_nothing(world: World) -> None:
-    """A run that is refused stays refused with one more removal in it."""
-    files = [project(f"p{number}") for number in range(6)]
-    world.repository.declare(*files)
-    reconciled(world)
-    for left in range(4, 0, -1):
-        world.repository.declare(*files[:left])
-        assert world.plan().verdict.refused
+def test_stale_approval(world: World) -> None:
+    """All files but one removed is refused; the approval of a plan that has changed since is stale."""
+    world.repository.declare(VISION, SPEECH, project("art"), project("music"))
+    world.reconcile()
+    world.repository.declare(VISION)
+    digest = world.plan().plan.disruption
+    assert world.jobq("reconcile").code == 4
+    world.repository.declare(SPEECH)
+    stale = world.jobq("reconcile", "--approved", digest)
+    assert (stale.code, f"{digest} approves another plan" in stale.out) == (4, True)
+    world.repository.declare(VISION)
+    assert world.jobq("reconcile", "--approved", digest).code == 0
