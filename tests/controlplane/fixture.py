@@ -64,6 +64,8 @@ def _found_or_started(folder: Path, extent: Extent) -> tuple[Plane, subprocess.P
         build.programs(extent.modules)
         directory = Path(tempfile.mkdtemp(prefix="jobq-"))
         supervisor = launch(directory, extent, ["--until-unused", str(folder / "users")])
+        if supervisor.stdin:
+            supervisor.stdin.close()  # the file `users` says when it ends
         found = await_ready(directory, supervisor)
         where.write_text(str(directory), encoding="utf-8")
         return found, supervisor
