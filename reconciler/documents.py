@@ -34,7 +34,7 @@ import tomllib
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from io import StringIO
@@ -389,6 +389,8 @@ def _read_yaml(source: _Source, events: Iterator[Any] | None = None) -> list[Doc
         return [_failed([*reading.problems, halt.problem], source.path)]
     except YAMLError as error:
         return [_failed([*reading.problems, _syntax_problem(error, source)], source.path)]
+    if documents and reading.problems:  # noted behind the last one: a second document
+        documents[-1] = replace(documents[-1], problems=[*documents[-1].problems, *reading.problems])
     return documents or [Document(None, {(): Origin(source.path, 1, 1)}, problems=source.problems)]
 
 
