@@ -114,10 +114,10 @@ def _label_pair(text: str, document: documents.Document, problems: list[Problem]
 def _project(path: str, file: File, settings: Settings, problems: list[Problem]) -> Project | None:
     stem = path.removeprefix(FOLDER)
     if not stem.endswith(".yaml") or "/" in stem:
-        hint = (
-            f"rename it to {FOLDER}{re.sub(r'[.]ya?ml$', '', stem.rpartition('/')[2])}.yaml, or move it out of {FOLDER}"
-        )
-        problems.append(Problem(Origin(path), "only <project>.yaml, README.md and schema.json may lie here", hint))
+        bare = re.fullmatch(r"(?:.*/)?([^/.]+)[.]ya?ml", stem, re.IGNORECASE)
+        hint = f"rename it to {FOLDER}{bare[1]}.yaml, or move it" if bare else "move it"
+        reason = "only <project>.yaml, README.md and schema.json may lie here"
+        problems.append(Problem(Origin(path), reason, f"{hint} out of {FOLDER}"))
         return None
     document = documents.read(file.data, path)
     problems += document.problems
@@ -288,7 +288,7 @@ def _type_words(kind: str, field: str, found: object, message: str) -> tuple[str
     there = shown(found)
     if kind == "string_type" and isinstance(found, bool | int | float | date):
         return (
-            f"{field} is {there}, which YAML reads as no text",
+            f"{field} is {there}, not text",
             f'write it in quotes: "{str(found).lower() if isinstance(found, bool) else found}"',
         )
     if kind == "bool_type":

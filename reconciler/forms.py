@@ -63,7 +63,10 @@ def _share(value: str | int) -> str | int:
 
 def _date(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-        return date.fromisoformat(value)
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"there is no day {value}") from None
     if isinstance(value, datetime) or not isinstance(value, date):
         raise ValueError(  # noqa: TRY004 - pydantic collects ValueErrors
             f"{shown(value)} is no date; write year-month-day, such as 2027-03-31"
@@ -242,5 +245,13 @@ def schema() -> dict[str, Any]:
 
 def shown(value: object) -> str:
     """A value as people can read it: short, and with invisible characters made visible."""
-    text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    match value:
+        case None:
+            text = "null"
+        case bool():
+            text = str(value).lower()
+        case str():
+            text = repr(value)
+        case _:
+            text = str(value)
     return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004
