@@ -2,11 +2,12 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from cli import console
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import ClusterError, Forbidden, JobqError, NotFound, UsageError
 from reconciler.kinds import CONFIG_MAP, SELF_SUBJECT_REVIEW
@@ -50,12 +51,12 @@ def who_am_i(cluster: Cluster) -> Caller:
 
 
 def read_catalogue(cluster: Cluster) -> Sequence[Entry]:
-    """All projects by name, in one LIST. Raises: ClusterError; JobqError where an entry is of another jobq."""
+    """All projects by name, in one LIST; one that can't be read is warned of. Raises: ClusterError."""
     try:
         listed = cluster.list(CONFIG_MAP, namespace=SYSTEM_NAMESPACE)
     except Forbidden as error:
         raise _unreadable(error) from error
-    return parse_catalogue(listed.items)
+    return parse_catalogue(listed.items, console.warn)
 
 
 def read_entry(cluster: Cluster, name: str) -> Entry:
@@ -68,10 +69,17 @@ def read_entry(cluster: Cluster, name: str) -> Entry:
         raise unknown_project(name, read_catalogue(cluster)) from None
 
 
-def parse_catalogue(items: Iterable[Body]) -> Sequence[Entry]:
-    """The projects among the ConfigMaps of ``jobq-system``: a name with a dot is none. Raises: JobqError."""
-    bodies = sorted(items, key=lambda body: str(body["metadata"]["name"]))
-    return [parse_entry(body) for body in bodies if "." not in body["metadata"]["name"]]
+def parse_catalogue(items: Iterable[Body], warn: Callable[[str], None]) -> Sequence[Entry]:
+    """The projects among the ConfigMaps of ``jobq-system``: a name with a dot is none, nor what has no format."""
+    entries = []
+    for body in sorted(items, key=lambda body: str(body["metadata"]["name"])):
+        if "." in body["metadata"]["name"] or "format" not in body.get("data", {}):
+            continue
+        try:
+            entries.append(parse_entry(body))
+        except JobqError as error:  # the others are as good as ever
+            warn(str(error))
+    return entries
 
 
 def parse_entry(body: Body) -> Entry:

@@ -157,8 +157,17 @@ def load(name: str, entry: Entry) -> TyperCommand:
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line. Every error ends here, as one sentence and a hint, and as an exit code."""
+    """Run the command line, and end the process with its exit code."""
     console.prepare()
+    try:
+        code = _run(args)
+    except typer.Exit as error:  # nobody reads the complaint any more
+        code = error.exit_code
+    raise SystemExit(code)
+
+
+def _run(args: Sequence[str] | None) -> int:
+    """Every error ends here, as one sentence and a hint, and as an exit code."""
     try:
         code = _app()(args=args, prog_name="jobq", standalone_mode=False)
         console.flush()
@@ -170,7 +179,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         code = _misused(error)
     except Exception as error:  # noqa: BLE001 - the boundary
         code = _failed(error)
-    raise SystemExit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def _show_version(on: bool) -> None:  # noqa: FBT001 - Typer hands it so

@@ -269,6 +269,8 @@ def test_catalogue_of_another_jobq(plane: Plane, tmp_path: Path) -> None:
     try:
         run = strange.jobq("list")
         assert (run.code, "has format '2'" in run.err) == (1, True)
+        others = strange.jobq("project", "list")
+        assert (others.code, strange.project in others.out, "has format '2'" in others.err) == (0, False, True)
     finally:  # the catalogue is everybody's
         strange.admin.delete(Resource("", "v1", "configmaps", "ConfigMap"), strange.project, namespace="jobq-system")
 
@@ -397,6 +399,16 @@ def test_wide_table_is_cut_on_a_terminal_only(stage: Stage) -> None:
 def plain(text: str) -> str:
     """Without colours."""
     return "".join(part.partition("m")[2] if number else part for number, part in enumerate(text.split("\x1b[")))
+
+
+def test_closed_stderr_is_quiet(tmp_path: Path) -> None:
+    """Not even the complaint can be written: still no traceback."""
+    shell = f"exec 2>&1; {sys.executable} -m cli.main subit; echo $? > code"
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(["sh", "-c", shell], env=environ, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.close()
+    assert (tmp_path / "code").read_text() == "141\n"
 
 
 def test_closed_pipe_is_quiet(stage: Stage) -> None:

@@ -11,7 +11,8 @@ from reconciler.errors import ClusterError, Expired, Rejected, Unreachable
 
 PATIENCE_SECONDS = 60
 """How long the server may be away before waiting is given up."""
-LONGEST_PAUSE = 8
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 8.0
 TICK_SECONDS = 1.0
 _BUSY = frozenset({429, 500, 502, 503, 504})
 
@@ -99,14 +100,14 @@ def _take(news: "queue.SimpleQueue[_News]", view: View, until: float | None) -> 
 def _report(
     cluster: Cluster, namespace: str, source: Source, news: "queue.SimpleQueue[_News]", stop: threading.Event
 ) -> None:
-    version, pause, well = "", 1, clock.elapsed()
+    version, pause, well = "", FIRST_PAUSE, clock.elapsed()
     while not stop.is_set():
         try:
             if not version:
                 version = _list(cluster, namespace, source, news)
             started = clock.elapsed()
             version = _follow(cluster, namespace, source, news, version)
-            pause, well = 1, clock.elapsed()
+            pause, well = FIRST_PAUSE, clock.elapsed()
             if well - started < TICK_SECONDS:  # cut as soon as it began: don't ask in a tight loop
                 stop.wait(pause)
         except Expired:

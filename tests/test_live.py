@@ -1,0 +1,125 @@
+"""Following objects through cut watches, old versions and outages, with answers that are told beforehand."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from cli import clock
+from cli.explain.status import Status
+from cli.job import fate, live
+from cli.job.fate import Fate, fate_of
+from cli.job.live import Source, View
+from reconciler.cluster import Body, Cluster, Event, Listing
+from reconciler.errors import ClusterError, Expired, Forbidden, Unreachable
+from reconciler.kinds import JOB, WORKLOAD
+
+Watch = list[Event | ClusterError]
+
+
+def job(uid: str, version: int, *, ended: str = "") -> Body:
+    conditions = [{"type": ended, "status": "True"}] if ended else []
+    return {
+        "metadata": {"name": uid, "namespace": "x", "uid": uid, "resourceVersion": str(version)},
+        "spec": {"suspend": True},
+        "status": {"conditions": conditions},
+    }
+
+
+class Told:
+    """A cluster whose lists and watches are told beforehand; when they are used up, a watch is silent."""
+
+    def __init__(self, lists: list[list[Body] | ClusterError], watches: list[Watch]) -> None:
+        self.lists, self.watches = iter(lists), iter(watches)
+        self.versions: list[str] = []
+
+    def list(self, *_: object, **__: object) -> Listing:
+        """The next list."""
+        items = next(self.lists)
+        if isinstance(items, ClusterError):
+            raise items
+        return Listing(items, "1")
+
+    def watch(self, *_: object, resource_version: str, **__: Any) -> Iterator[Event]:  # noqa: ANN401 - options
+        """The next watch."""
+        self.versions.append(resource_version)
+        for event in next(self.watches, []):
+            if isinstance(event, ClusterError):
+                raise event
+            yield event
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(live, "LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+
+
+def seen(told: Told, seconds: float = 0.5) -> View:
+    """The view after a while."""
+    view = View()
+    until = clock.elapsed() + seconds
+    for now in live.watch(cast("Cluster", told), "x", [Source(JOB)], until=until):
+        view = now
+    return view
+
+
+def test_watch_goes_on_where_it_was_cut() -> None:
+    """The next watch begins at the last version seen, bookmarks included."""
+    bookmark = Event("BOOKMARK", {"metadata": {"resourceVersion": "9"}})
+    told = Told([[job("a", 1)]], [[Event("ADDED", job("b", 5))], [bookmark], [Event("DELETED", job("a", 11))]])
+    view = seen(told)
+    assert [one["metadata"]["name"] for one in view.all(JOB)] == ["b"]
+    assert list(view.gone) == ["a"]
+    assert told.versions[:4] == ["1", "5", "9", "11"]
+
+
+def test_too_old_version_means_a_new_list() -> None:
+    """What the new list lacks was deleted meanwhile, and keeps its last state."""
+    told = Told([[job("a", 1), job("b", 1)], [job("b", 7)]], [[Expired("too old", code=410)]])
+    view = seen(told)
+    assert [one["metadata"]["resourceVersion"] for one in view.all(JOB)] == ["7"]
+    assert list(view.gone) == ["a"]
+
+
+def test_short_outage_is_mended_in_silence() -> None:
+    away = Unreachable("connection refused")
+    told = Told([away, [job("a", 1)]], [[away], [Event("MODIFIED", job("a", 5))]])
+    assert [one["metadata"]["resourceVersion"] for one in seen(told).all(JOB)] == ["5"]
+
+
+def test_long_outage_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "PATIENCE_SECONDS", 0.05)
+    with pytest.raises(Unreachable):
+        seen(Told([[job("a", 1)]], [[Unreachable("connection refused")]] * 1000), seconds=5)
+
+
+def test_refusal_ends_the_waiting_at_once() -> None:
+    with pytest.raises(Forbidden):
+        seen(Told([Forbidden("no access", code=403)], []), seconds=5)
+
+
+def test_no_busy_loop() -> None:
+    """Watches that end as they begin are asked for at a bounded rate."""
+    told = Told([[]], [[]] * 10_000)
+    seen(told, seconds=0.5)
+    assert len(told.versions) < 60
+
+
+def in_view(*there: Body, gone: tuple[Body, ...] = ()) -> View:
+    view = View({JOB: {one["metadata"]["uid"]: one for one in there}, WORKLOAD: {}})
+    view.gone = {one["metadata"]["uid"]: one for one in gone}
+    return view
+
+
+def test_end_before_deletion_counts() -> None:
+    """A job that had ended when it was deleted keeps its end; any other was deleted."""
+    known = job("a", 1)
+    assert fate_of(in_view(gone=(job("a", 2, ended="Complete"),)), known) == Fate(Status.SUCCEEDED, deleted=True)
+    assert fate_of(in_view(gone=(job("a", 2, ended="Complete"),)), known).code == fate.SUCCEEDED
+    assert fate_of(in_view(gone=(job("a", 2, ended="Failed"),)), known).code == fate.FAILED
+    assert fate_of(in_view(gone=(job("a", 2),)), known).code == fate.STOPPED
+    assert str(fate_of(in_view(gone=(job("a", 2),)), known)) == "deleted"
+    assert fate_of(in_view(), known).code == fate.STOPPED
+    assert fate_of(in_view(job("a", 2)), known).code == fate.UNFINISHED
