@@ -3,9 +3,9 @@
 Declared YAML is a strict part of YAML 1.2, chosen so that a text has one meaning whoever reads it; where the
 readers of the field (YAML 1.1, 1.2, JSON) differ, the text is a problem that names the right spelling:
 
-================================  =============================================================
+================================  ==================================================================
 written without quotes            read as
-================================  =============================================================
+================================  ==================================================================
 nothing, ``~``, ``null``          null
 ``true``, ``True``, ``TRUE``      true; likewise false
 ``yes no on off y n``             text (YAML 1.1 reads a boolean; a field that wants one refuses it)
@@ -17,9 +17,9 @@ nothing, ``~``, ``null``          null
 ``.inf``, ``.nan``                problem: not in JSON
 ``2027-02-30``                    problem: no such day
 ``2027-03-31T10:00:00``           problem: a date, a time or text, depending on the reader
-``12:30``, ``1-00:00:00``, ``=``  text (YAML 1.1 reads 12:30 as 750)
+``12:30``, ``1-00:00:00``, ``=``  text (YAML 1.1 reads 12:30 as 750); a colon inside brackets needs quotes
 anything else, all in quotes      text
-================================  =============================================================
+================================  ==================================================================
 
 Keys are text; anchors, aliases, tags, directives, merge keys, duplicate keys and (in declared files) a second document
 are problems. A byte order mark at the start and CRLF line ends are accepted and mean nothing; a carriage return alone,
@@ -32,7 +32,7 @@ One reader: libyaml's events, which carry anchors and tags, don't recurse, and s
 import re
 import tomllib
 import unicodedata
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -52,6 +52,7 @@ from ruamel.yaml.events import (
     ScalarEvent,
     SequenceEndEvent,
 )
+from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from reconciler.model import Origin, Problem
@@ -102,7 +103,7 @@ def read(data: bytes, path: str) -> Document:
     if isinstance(source, Document):
         return source
     documents = _read_yaml(source)
-    root = documents[0]
+    root = replace(documents[0], problems=bounded(documents[0].problems))
     if root.refused == {()} or isinstance(root.value, dict):
         return root
     found = "the file is empty" if root.value is None else f"a mapping is expected here, found {_kind(root.value)}"
@@ -196,10 +197,13 @@ class _Source:
         alone = text.find("\r")
         text = text.replace("\r", "\n") if alone >= 0 else text
         pattern = _HIDDEN_IN_TEMPLATE if template else _HIDDEN_ANYWHERE
-        problems = [_problem(text, path, offset, *_unseen(character)) for offset, character in _hidden(pattern, text)]
+        starts = _line_starts(text)
+        problems = [
+            Problem(_place(starts, path, offset), *_unseen(character)) for offset, character in _hidden(pattern, text)
+        ]
         if alone >= 0:
             reason = f"{_visible(chr(13))} without a line feed after it"
-            problems.append(_problem(text, path, alone, reason, "save the file with LF or CRLF line ends"))
+            problems.append(Problem(_place(starts, path, alone), reason, "save the file with LF or CRLF line ends"))
         if problems:
             text = pattern.sub(_stand_in, text)
         return cls(text, path, template, tuple(problems))
@@ -216,9 +220,13 @@ def _unseen(character: str) -> tuple[str, str]:
     return f"{_visible(character)} can't be seen here", hint
 
 
-def _problem(text: str, path: str, offset: int, reason: str, hint: str) -> Problem:
-    line_start = text.rfind("\n", 0, offset) + 1
-    return Problem(Origin(path, text.count("\n", 0, offset) + 1, offset - line_start + 1), reason, hint)
+def _line_starts(text: str) -> list[int]:
+    return [0, *(found.end() for found in re.finditer("\n", text))]
+
+
+def _place(starts: Sequence[int], path: str, offset: int) -> Origin:
+    line = bisect_right(starts, offset)
+    return Origin(path, line, offset - starts[line - 1] + 1)
 
 
 def _decode(data: bytes, path: str) -> _Source | Document:
@@ -233,19 +241,20 @@ def _decode(data: bytes, path: str) -> _Source | Document:
         before = data[: error.start].decode().removeprefix("\ufeff").replace("\r\n", "\n")
         utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
         hint = "save the file as UTF-8" + " (it looks like UTF-16)" * utf16
-        return _failed([_problem(before, path, len(before), reason, hint)], path)
+        return _failed([Problem(_place(_line_starts(before), path, len(before)), reason, hint)], path)
 
 
 def _failed(problems: Iterable[Problem], path: str) -> Document:
-    return Document(None, {(): Origin(path, 1, 1)}, refused=frozenset([()]), problems=_bounded(problems, path))
+    return Document(None, {(): Origin(path, 1, 1)}, refused=frozenset([()]), problems=bounded(problems))
 
 
-def _bounded(problems: Iterable[Problem], path: str) -> tuple[Problem, ...]:
-    """In order of place; what is too much is counted."""
+def bounded(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Problems of one file in order of place; those beyond ``MAX_PROBLEMS`` are only counted."""
     ordered = sorted(problems)
     rest = len(ordered) - MAX_PROBLEMS
-    more = [Problem(Origin(path), f"{rest:,} more problems in this file")] if rest > 0 else []
-    return (*ordered[:MAX_PROBLEMS], *more)
+    if rest <= 0:
+        return tuple(ordered)
+    return (*ordered[:MAX_PROBLEMS], Problem(Origin(ordered[0].origin.path), f"{rest:,} more problems in this file"))
 
 
 # --- words without quotes
@@ -311,6 +320,7 @@ def _moment(text: str) -> NoReturn:
 
 
 def _short(text: str) -> str:
+    text = text if text.isprintable() else ascii(text)
     return text if len(text) <= MAX_DIGITS else f"{text[:20]}... ({len(text)} characters)"
 
 
@@ -357,7 +367,7 @@ _SYNTAX_HINTS = {
     "alphabetic or numeric character": "text that starts with & or * needs quotes",
     "unexpected end of stream": "is a closing quote missing?",
     "expected ',' or": "is a comma or a closing bracket missing?",
-    "unexpected ':'": "a colon wants a space after it",
+    "unexpected ':'": "a colon wants a space after it; text with a colon needs quotes inside brackets",
     "block end": "is the indentation uneven?",
     "Unicode character escape": "write the character itself",
     "unknown escape": "a backslash inside double quotes is written twice; single quotes keep it",
@@ -388,7 +398,9 @@ def _read_yaml(source: _Source, events: Iterator[Any] | None = None) -> list[Doc
     except _Halt as halt:
         return [_failed([*reading.problems, halt.problem], source.path)]
     except YAMLError as error:
-        return [_failed([*reading.problems, _syntax_problem(error, source)], source.path)]
+        problem = _syntax_problem(error, source)
+        told = any(known.origin == problem.origin for known in reading.problems)
+        return [_failed([*reading.problems, *([] if told else [problem])], source.path)]
     if documents and reading.problems:  # noted behind the last one: a second document
         documents[-1] = replace(documents[-1], problems=[*documents[-1].problems, *reading.problems])
     return documents or [Document(None, {(): Origin(source.path, 1, 1)}, problems=source.problems)]
@@ -399,9 +411,11 @@ def _syntax_problem(error: YAMLError, source: _Source) -> Problem:
         return Problem(Origin(source.path), f"not YAML: {error}")
     mark = error.problem_mark
     origin = Origin(source.path, mark.line + 1, mark.column + 1)
+    here = "".join(source.text.split("\n")[mark.line : mark.line + 1])[mark.column : mark.column + 1]
     if "cannot start any token" in error.problem:
-        return Problem(origin, *_bad_start(source.text.split("\n")[mark.line][mark.column :][:1]))
-    context = f", {error.context}" if error.context else ""
+        return Problem(origin, *_bad_start(here))
+    context = f" at {_visible(here)}" if _HIDDEN_IN_KEYS.match(here) else ""
+    context += f", {error.context}" if error.context else ""
     if error.context_mark and error.context_mark.line != mark.line:
         context += f" that begins in line {error.context_mark.line + 1}"
     hint = next((hint for part, hint in _SYNTAX_HINTS.items() if part in error.problem), "")
@@ -465,10 +479,13 @@ class _Reading:
     def _mapping(self, path: Path) -> dict[str, Plain]:
         result: dict[str, Plain] = {}
         for event in self._until(MappingEndEvent):
+            known = len(self.problems)
             key = self._key(event, path)
             if key is None or self._said_before(event, (*path, key)):
                 self._node(next(self.events), (*path, _ASIDE))
                 continue
+            if len(self.problems) > known or self._holds_hidden(event):
+                self.refused.add((*path, key))
             self.keys[*path, key] = self._origin(event)
             result[key] = self._node(next(self.events), (*path, key))
         return result
@@ -586,9 +603,21 @@ _BARE = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][A-Za-z0-
 """Text that every reader of YAML, old and new, takes for the same text without quotes."""
 
 
+class _Representer(RoundTripRepresenter):
+    """Writes fractions in digits: 1e-07 is text to YAML 1.1."""
+
+
+def _in_digits(writer: _Representer, value: float) -> _Event:
+    return writer.represent_scalar("tag:yaml.org,2002:float", format(Decimal(repr(value)), "f"))
+
+
+_Representer.add_representer(float, _in_digits)
+
+
 def dump(values: Iterable[Any]) -> str:
     """Block style YAML, one document a value, keys in their order; text that some reader could misread is quoted."""
     writer = YAML()
+    writer.Representer = _Representer
     writer.width = 10_000
     writer.explicit_start = True
     stream = StringIO()
@@ -617,6 +646,9 @@ _TOML_LINE = re.compile(
     rf"|\[\s*(?P<table>{_TOML_KEY}(?:\s*\.\s*{_TOML_KEY})*)\s*\]"
     rf"|(?P<key>{_TOML_KEY}(?:\s*\.\s*{_TOML_KEY})*)\s*=\s*(?P<value>\S?))"
 )
+_TOML_TOKEN = re.compile(
+    r"""#[^\n]*|\"{3}(?:\\.|[^\\])*?\"{3,5}|'{3}.*?'{3,5}|\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'""", re.DOTALL
+)
 _TOML_ERROR = re.compile(r"(?P<reason>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)")
 
 
@@ -631,8 +663,39 @@ def read_toml(data: bytes, path: str) -> Document:
         value = tomllib.loads(source.text)
     except tomllib.TOMLDecodeError as error:
         return _failed([_toml_problem(str(error), source)], path)
+    except RecursionError:
+        return _failed([Problem(Origin(path), f"nested more than {MAX_DEPTH} deep")], path)
+    except ValueError as error:  # Python's own limit of digits (https://docs.python.org/3/library/stdtypes.html)
+        return _failed([Problem(Origin(path), f"a number that can't be kept: {error}", "write it in quotes")], path)
     places, keys = _toml_places(source)
-    return Document(value, places, keys)
+    document = Document(value, places, keys)
+    unfit = [(at, found) for at, inner in _leaves(value) if (found := _unfit(inner))]
+    problems = [Problem(document.place(at), *found) for at, found in unfit]
+    return replace(document, refused=frozenset(at for at, _ in unfit), problems=bounded(problems))
+
+
+def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401 - what tomllib gives
+    """Every scalar and every key, with its path."""
+    waiting = [(path, value)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [((*path, key), inner) for key, inner in value.items()]
+            yield from (((*path, key), key) for key in value)
+        elif isinstance(value, list):
+            waiting += [((*path, index), inner) for index, inner in enumerate(value)]
+        else:
+            yield path, value
+
+
+def _unfit(value: object) -> tuple[str, str] | None:
+    """Why a scalar of a TOML file can't be kept: the rules are those of YAML."""
+    if isinstance(value, str):
+        hidden = next((character for _, character in _hidden(_HIDDEN_ANYWHERE, value)), "")
+        return (f"{_visible(hidden)} is hidden behind an escape", "delete it") if hidden else None
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return f"the number {_short(str(value))} is above 2^53", "JSON readers round it"
+    return None
 
 
 def _toml_problem(message: str, source: _Source) -> Problem:
@@ -649,7 +712,7 @@ def _toml_places(source: _Source) -> tuple[dict[Path, Origin], dict[Path, Origin
     keys: dict[Path, Origin] = {}
     here: Path = ()
     items: dict[Path, int] = {}
-    for number, line in enumerate(source.text.split("\n"), 1):
+    for number, line in enumerate(_TOML_TOKEN.sub(_blank, source.text).split("\n"), 1):
         found = _TOML_LINE.match(line)
         if found is None:
             continue
@@ -667,6 +730,12 @@ def _toml_places(source: _Source) -> tuple[dict[Path, Origin], dict[Path, Origin
             keys.setdefault(key, Origin(source.path, number, found.start("key") + 1))
             places.setdefault(key, Origin(source.path, number, found.start("value") + 1))
     return places, keys
+
+
+def _blank(found: re.Match[str]) -> str:
+    """Text of several lines without its words, of which some may look like keys."""
+    text = found[0]
+    return re.sub(r"[^\n]", "_", text) if text.startswith(('"""', "'''")) else text
 
 
 def _toml_path(text: str) -> Path:
