@@ -104,14 +104,14 @@ def test_pause(living: World, when: str, policy: str, *, goes_on: bool) -> None:
     name = f"pause-{when}"
     living.repository.declare(project(name, members=MEMBERS, whenInactive=when))
     living.reconcile()
-    living.admin.create(JOB, job("runs", name, "1", 60))
+    living.admin.create(JOB, job("runs", name, "100m", 60))
     assert eventually(lambda: running(living, name) == {"runs"})
     living.repository.declare(project(name, members=MEMBERS, whenInactive=when, active=False))
     report = living.reconcile()
     assert report.plan.disrupted == [name]
     assert (stop_policy(living, name), catalogue(living, name)["state"]) == (policy, "paused")
     assert may(living, "kim@example.org", "delete", name)
-    living.admin.create(JOB, job("waits", name, "1", 60))
+    living.admin.create(JOB, job("waits", name, "100m", 60))
     assert eventually(lambda: running(living, name) == ({"runs"} if goes_on else set()))
     living.repository.declare(project(name, members=MEMBERS, whenInactive=when))
     assert not living.reconcile().plan.disrupted
@@ -165,7 +165,7 @@ def test_many_disrupted(world: World) -> None:
     versions = world.versions()
     run = world.jobq("reconcile")
     assert run.code == 4
-    assert "5 of 5 live projects would be disrupted, and 1 may be: lab-0, lab-1" in run.out, run.out
+    assert "5 of 5 live projects would be disrupted; 1 may be (lab-0, lab-1" in run.out, run.out
     assert "--approved" in run.out
     assert world.versions() == versions
     world.repository.declare(*(project(name, members=MEMBERS[:1]) for name in names), settings="guard.disrupted = 5\n")
