@@ -14,10 +14,10 @@ LARGEST = 2**53
 _SUFFIXES = {"": Decimal(1), "m": Decimal("0.001")}
 _SUFFIXES |= {letter: Decimal(1000) ** place for place, letter in enumerate("kMGTPE", 1)}
 _SUFFIXES |= {f"{letter}i": Decimal(1024) ** place for place, letter in enumerate("KMGTPE", 1)}
-_QUANTITY = re.compile(r"(\d{1,40}(?:\.\d{1,40})?)([A-Za-z]*)")
+_QUANTITY = re.compile(r"([0-9]{1,40}(?:\.[0-9]{1,40})?)([A-Za-z]*)")
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_SPOKEN = re.compile(r"(?:\d{1,9}[dhms])+")
-_CLOCK = re.compile(r"(?:(?P<days>\d{1,6})-)?(?P<h>\d{1,4})(?::(?P<m>\d\d?))?(?::(?P<s>\d\d?))?")
+_SPOKEN = re.compile(r"(?:[0-9]{1,9}[dhms])+")
+_CLOCK = re.compile(r"(?:(?P<days>\d{1,6})-)?(?P<h>\d{1,4})(?::(?P<m>\d\d?))?(?::(?P<s>\d\d?))?", re.ASCII)
 
 
 class AmountError(ValueError):
@@ -80,7 +80,7 @@ def duration(text: str) -> int:
         if [unit for _, unit in parts] != sorted({unit for _, unit in parts}, key="dhms".index):
             raise AmountError(f"{text!r} has its units out of order or twice; write 1d12h30m")
         return sum(int(number) * _UNITS[unit] for number, unit in parts)
-    if re.fullmatch(r"\d{1,9}", text):
+    if re.fullmatch(r"[0-9]{1,9}", text):
         raise AmountError(f"{text!r} could be minutes or seconds; write {text}m or {text}s")
     match = _CLOCK.fullmatch(text)
     if match is None:

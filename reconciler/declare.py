@@ -5,6 +5,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeVar
@@ -46,14 +47,24 @@ def declare(snapshot: Snapshot) -> Declaration:
     settings = _settings(snapshot.files, problems)
     projects: dict[str, Project] = {}
     for path, file in sorted(snapshot.files.items()):
+        if path == FOLDER.removesuffix("/"):
+            problems.append(Problem(Origin(path), "a file lies where the folder of the projects belongs"))
         if path.startswith(FOLDER) and path.removeprefix(FOLDER) not in _COMPANIONS:
             project = _project(path, file, settings, problems)
             if project is not None:
                 projects[project.name] = project
     problems += _spellings(projects.values())
     if any(not problem.warning for problem in problems):
-        raise DeclarationInvalid(sorted(problems))
+        raise DeclarationInvalid(_bounded(problems))
     return Declaration(snapshot.commit, settings, projects, tuple(sorted(problems)))
+
+
+def _bounded(problems: Iterable[Problem]) -> list[Problem]:
+    """In order of place, of each file no more than people can read."""
+    by_path: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_path.setdefault(problem.origin.path, []).append(problem)
+    return sorted(problem for found in by_path.values() for problem in documents.bounded(found))
 
 
 # ------------------------------------------------------------------------------------------------ settings
@@ -76,7 +87,7 @@ def _settings(files: Mapping[str, File], problems: list[Problem]) -> Settings:
         queue=read.queue,
         reserved=tuple(read.reserved),
         reconciler=read.reconciler,
-        managed_namespace_label=_label_pair(read.managed_namespace_label, document, problems),
+        managed_namespace_label=_label_pair(read.managed_namespace_label),
         catalogue_readers=tuple(read.catalogue_readers),
         network_from=tuple(_known_networks(read, document, problems)),
         open_network=tuple(read.open_network),
@@ -98,14 +109,9 @@ def _known_networks(read: SettingsFile, document: documents.Document, problems: 
     return read.network_from
 
 
-def _label_pair(text: str, document: documents.Document, problems: list[Problem]) -> tuple[str, str] | None:
-    if not text:
-        return None
-    key, equals, value = text.partition("=")
-    if not (equals and re.fullmatch(r"([a-z0-9.-]+/)?[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", key)):
-        place = document.place(("managedNamespaceLabel",))
-        problems.append(Problem(place, f"{shown(text)} is no label; write key=value"))
-    return key, value
+def _label_pair(text: str) -> tuple[str, str] | None:
+    key, _, value = text.partition("=")
+    return (key, value) if key else None
 
 
 # ------------------------------------------------------------------------------------------------ projects
@@ -206,10 +212,13 @@ def _member(entry: MemberFile, origin: Origin) -> Member:
 
 
 def _doubles(members: Sequence[Member]) -> Iterable[Problem]:
-    """One subject twice in one project: a problem as written, a warning where only the case differs."""
-    first: dict[tuple[SubjectKind, str], Member] = {}
+    """One subject twice in one project: a problem as written, a warning where only case or accents' encoding differ."""
+    exactly: dict[tuple[SubjectKind, str], Member] = {}
+    nearly: dict[tuple[SubjectKind, str], Member] = {}
     for member in members:
-        before = first.setdefault((member.kind, member.name.casefold()), member)
+        alike = nearly.setdefault((member.kind, unicodedata.normalize("NFKC", member.name).casefold()), member)
+        before = exactly.setdefault((member.kind, member.name), member)
+        before = alike if before is member else before
         if before is member:
             continue
         same = before.name == member.name
@@ -244,7 +253,7 @@ def _validated(model: type[_Model], document: documents.Document, problems: list
     except ValidationError as invalid:
         errors = [dict(error) for error in invalid.errors(include_url=False)]
         untold = [error for error in errors if not _told(error, document)]
-        misspelt = {path for error in untold if (path := _meant(error, model))}
+        misspelt = {path for error in errors if (path := _meant(error, model))}
         problems += [_explain(error, model, document) for error in untold if error["loc"] not in misspelt]
         return None
 
@@ -264,14 +273,15 @@ def _told(error: Mapping[str, Any], document: documents.Document) -> bool:
 
 def _explain(error: dict[str, Any], model: type[BaseModel], document: documents.Document) -> Problem:
     path = tuple(step for step in error["loc"] if step != "[key]")
-    field = ".".join(map(str, path)) or "the file"
+    field = ".".join(map(_step, path)) or "the file"
     kind, found, context = error["type"], error.get("input"), error.get("ctx", {})
     place = document.place(path)
     if kind == "extra_forbidden":
-        near = nearest(str(path[-1]), _fields(model, path[:-1]))
+        allowed = _fields(model, path[:-1])
+        near = nearest(str(path[-1]), allowed)
         place = document.keys.get(path, document.place(path))
         return Problem(
-            place, f"unknown field {field}", f"did you mean {near}?" if near else "see projects.d/schema.json"
+            place, f"unknown field {field}", f"did you mean {near}?" if near else f"allowed: {', '.join(allowed)}"
         )
     if kind == "missing":
         return Problem(document.place(path[:-1]), f"{field} is missing")
@@ -282,6 +292,12 @@ def _explain(error: dict[str, Any], model: type[BaseModel], document: documents.
     if kind in {"value_error", "assertion_error"}:
         return Problem(place, f"{field}: {context['error']}")
     return Problem(place, *_type_words(kind, field, found, error["msg"]))
+
+
+def _step(step: str | int) -> str:
+    """A key or an index as it can stand in a dotted path."""
+    text = str(step)
+    return text if re.fullmatch(r"[\w./-]{1,60}", text) else shown(text)
 
 
 def _type_words(kind: str, field: str, found: object, message: str) -> tuple[str, str]:

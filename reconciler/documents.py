@@ -166,6 +166,12 @@ def _visible(character: str) -> str:
     return f"U+{code:04X} {_NAMES.get(code) or unicodedata.name(character, kind)}"
 
 
+def unseen(text: str) -> str:
+    """The first character that can't be seen in a name, in words, or ``""``: in other text it may shape what can."""
+    found = _HIDDEN_IN_KEYS.search(text)
+    return _visible(found[0]) if found else ""
+
+
 def _hidden(pattern: re.Pattern[str], text: str) -> list[tuple[int, str]]:
     """Offset and character of everything hidden in a text."""
     if text.isascii() and text.isprintable():
