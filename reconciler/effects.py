@@ -30,6 +30,7 @@ def effects_of(
         *_lives(changes, {name for name, project in declaration.projects.items() if project.when_inactive == "drain"}),
         *_access(changes, comparison, declaration),
         *_queues(declaration.projects.values(), seen.queues),
+        *_unreadable(seen),
         *_fences(seen.notes),
         *_foreign_access(seen.live, declaration.settings),
         *_copies(comparison),
@@ -126,6 +127,11 @@ def _queues(projects: Iterable[Project], queues: Mapping[str, Sequence[Body]]) -
         elif queue["spec"].get("stopPolicy", "None") != "None":
             text = f"{project.name}: ClusterQueue {project.cluster_queue} is stopped; its jobs will wait"
             yield Effect(text, project.name, Weight.WARNING)
+
+
+def _unreadable(seen: Observation) -> Iterator[Effect]:
+    for kind, reason in seen.unreadable.items():
+        yield Effect(f"{kind}s are not checked: {reason}", "", Weight.WARNING)
 
 
 def _fences(notes: Mapping[str, Body]) -> Iterator[Effect]:

@@ -203,14 +203,15 @@ class ObjectRef:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is live. A kind in ``unreadable`` could not be listed completely: it is unknown, never absent."""
+    """What is live."""
 
     live: Mapping[ObjectRef, Body]
     notes: Mapping[str, Body]
     """The ConfigMaps of jobq-system, by name."""
     queues: Mapping[str, Sequence[Body]]
     """Kind -> the objects of the cluster's admins: ClusterQueue, Cohort, ResourceFlavor, WorkloadPriorityClass."""
-    unreadable: Mapping[str, Exception] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Kind of the admins' objects -> why it can't be read. Unknown is not absent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from reconciler.cluster import Cluster, Resource
 from reconciler.compare import Suspect
-from reconciler.errors import ClusterError, NotFound, Unauthorized, Unreachable
+from reconciler.errors import ClusterError, NotFound
 from reconciler.kinds import (
     BY_KIND,
     CLUSTER_QUEUE,
     COHORT,
     CONFIG_MAP,
     LOCAL_QUEUE,
-    NAMESPACE,
     PRIORITY_CLASS,
     PROJECT_KINDS,
     RESOURCE_FLAVOR,
@@ -36,21 +35,18 @@ def read_notes(cluster: Cluster) -> Mapping[str, Body]:
 def observe(cluster: Cluster, notes: Mapping[str, Body]) -> Observation:
     """Everything the plan needs, one paged LIST per kind. Names with a dot in jobq-system are no inventory.
 
-    Raises: ClusterError where Namespaces can't be read, or LocalQueues aren't served.
+    Raises: ClusterError where a kind of project objects can't be read: unknown is not absent.
     """
     kinds = [kind for kind in PROJECT_KINDS if not kind.system]
     with ThreadPoolExecutor(_WORKERS) as pool:
         mine = pool.map(lambda kind: _listed(cluster, kind), kinds)
-        theirs = pool.map(lambda resource: _read(cluster, resource), _QUEUE_KINDS)
-        answers, queues = list(mine), list(theirs)
-    unreadable = {str(kind.resource): a for kind, a in zip(kinds, answers, strict=True) if isinstance(a, ClusterError)}
-    _must_be_readable(unreadable, cluster)
-    live = {_ref(body): body for answer in answers if not isinstance(answer, ClusterError) for body in answer}
+        theirs = pool.map(lambda resource: _tried(cluster, resource), _QUEUE_KINDS)
+        live = {_ref(body): body for answer in mine for body in answer}
+        queues = {resource.kind: answer for resource, answer in zip(_QUEUE_KINDS, theirs, strict=True)}
     live |= {_ref(body): body for name, body in notes.items() if "." not in name}
-    known = {
-        r.kind: found for r, found in zip(_QUEUE_KINDS, queues, strict=True) if not isinstance(found, ClusterError)
-    }
-    return Observation(live, notes, known, unreadable)
+    readable = {kind: answer for kind, answer in queues.items() if not isinstance(answer, ClusterError)}
+    unreadable = {kind: str(answer) for kind, answer in queues.items() if isinstance(answer, ClusterError)}
+    return Observation(live, notes, readable, unreadable)
 
 
 def ask(cluster: Cluster, suspects: Sequence[Suspect]) -> Mapping[ObjectRef, Body | ClusterError]:
@@ -68,28 +64,27 @@ def _asked(cluster: Cluster, suspect: Suspect) -> Body | ClusterError:
         return error
 
 
-def _listed(cluster: Cluster, kind: Kind) -> Sequence[Body] | ClusterError:
-    return _read(cluster, kind.resource, labels="" if kind.whole else f"{MANAGED_BY}={MANAGER}")
-
-
-def _read(cluster: Cluster, resource: Resource, *, labels: str = "") -> Sequence[Body] | ClusterError:
+def _listed(cluster: Cluster, kind: Kind) -> Sequence[Body]:
     try:
-        return [_typed(body, resource) for body in cluster.list(resource, labels=labels).items]
+        return _read(cluster, kind.resource, labels="" if kind.whole else f"{MANAGED_BY}={MANAGER}")
+    except NotFound as error:
+        if kind.resource is not LOCAL_QUEUE:
+            raise
+        hint = "install Kueue 0.17.8, 0.18.4, or 0.19 and later; `jobq plan --offline` works without"
+        text = f"LocalQueue {LOCAL_QUEUE.version} is not served by {cluster.address}"
+        raise NotFound(text, hint=hint, code=error.code) from error
+
+
+def _tried(cluster: Cluster, resource: Resource) -> Sequence[Body] | ClusterError:
+    """What the cluster's admins have set up helps to warn; a plan can do without."""
+    try:
+        return _read(cluster, resource)
     except ClusterError as error:
         return error
 
 
-def _must_be_readable(unreadable: Mapping[str, ClusterError], cluster: Cluster) -> None:
-    """Without namespaces, without Kueue, or without an answer at all, nothing can be decided."""
-    for kind, error in unreadable.items():
-        if kind == str(LOCAL_QUEUE) and isinstance(error, NotFound):
-            raise NotFound(
-                f"LocalQueue {LOCAL_QUEUE.version} is not served by {cluster.address}",
-                hint="install Kueue 0.17.8, 0.18.4 or 0.19 and later; `jobq plan --offline` works without",
-                code=error.code,
-            )
-        if kind == str(NAMESPACE) or isinstance(error, Unreachable | Unauthorized):
-            raise error
+def _read(cluster: Cluster, resource: Resource, *, labels: str = "") -> Sequence[Body]:
+    return [_typed(body, resource) for body in cluster.list(resource, labels=labels).items]
 
 
 def _typed(body: Body, resource: Resource) -> Body:

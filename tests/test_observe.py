@@ -1,0 +1,76 @@
+"""What can't be read is unknown, never absent."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.cluster import Listing, Resource
+from reconciler.errors import Forbidden
+from reconciler.kinds import CLUSTER_QUEUE, PROJECT_KINDS
+from reconciler.kube import KubeCluster
+from reconciler.kubeconfig import find_access
+from tests.controlplane.plane import Extent, Plane, start
+from tests.repository import Repository, project
+from tests.world import World, install
+
+VISION = project("vision")
+
+
+@pytest.fixture(scope="module")
+def plane_without_kueue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    """An API server, bootstrapped, from which Kueue has been removed."""
+    with start(Extent.API) as own:
+        install(own, tmp_path_factory.mktemp("bootstrap"))
+        with own.api() as api:
+            api.call("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/localqueues.kueue.x-k8s.io")
+        yield own
+
+
+def test_kueue_is_not_there(plane_without_kueue: Plane, repository: Repository) -> None:
+    """Without LocalQueue v1beta2 one sentence says so, nothing is written, and an offline plan still works."""
+    kubeconfig = plane_without_kueue.service_account_kubeconfig("jobq-system", "jobq-reconciler")
+    world = World(plane_without_kueue, repository, kubeconfig)
+    repository.declare(VISION)
+    before = world.plane.mark()
+    run = world.jobq("reconcile")
+    assert run.code == 1
+    assert run.err.startswith(f"error: LocalQueue v1beta2 is not served by {world.plane.server}\nhint: install Kueue")
+    assert world.writes(before) == []
+    offline = world.jobq("plan", "--offline")
+    assert (offline.code, "creates project vision" in offline.out) == (0, True)
+
+
+class Blind(KubeCluster):
+    """A cluster that shows anything but one kind."""
+
+    def __init__(self, kubeconfig: Path, hidden: Resource) -> None:
+        super().__init__(find_access(kubeconfig=str(kubeconfig)))
+        self._hidden = hidden
+
+    def list(self, resource: Resource, *, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
+        """As always, or refused."""
+        if resource is self._hidden:
+            raise Forbidden(f"no {resource} for you", code=403)
+        return super().list(resource, namespace=namespace, labels=labels, fields=fields)
+
+
+@pytest.mark.parametrize("hidden", [kind.resource for kind in PROJECT_KINDS], ids=str)
+def test_kind_that_cant_be_read(world: World, hidden: Resource) -> None:
+    """Where one kind of project objects is hidden, the whole run is refused before any write."""
+    world.repository.declare(VISION)
+    before = world.plane.mark()
+    with pytest.raises(Forbidden, match="for you"):
+        world.reconcile(cluster=Blind(world.kubeconfig, hidden))
+    assert world.writes(before) == []
+
+
+def test_queues_that_cant_be_read(world: World) -> None:
+    """Where ClusterQueues are hidden, the plan says that they are not checked, and goes on."""
+    world.repository.declare(VISION)
+    report = world.reconcile(cluster=Blind(world.kubeconfig, CLUSTER_QUEUE))
+    assert "ClusterQueues are not checked: no clusterqueues.kueue.x-k8s.io for you" in [
+        effect.text for effect in report.plan.effects
+    ]
+    assert report.applied
+    assert not world.reconcile(cluster=Blind(world.kubeconfig, CLUSTER_QUEUE)).plan.changes
