@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix up lock
+.PHONY: help setup demo test check fix up schema lock
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +38,10 @@ fix: setup  ## format, and mend what ruff can
 
 up: setup  ## run the control plane in the foreground, with a kubeconfig to play with
 	@$(BIN)/python -m tests.controlplane up
+
+schema: setup  ## write projects.d/schema.json anew
+	@$(BIN)/python -c 'from reconciler.forms import schema; print(schema(), end="")' > $(VENV)/schema.json
+	@mv $(VENV)/schema.json projects.d/schema.json
 
 lock:  ## solve requirements.lock anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml -o requirements.lock

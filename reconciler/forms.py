@@ -3,13 +3,15 @@
 Order of fields is the order in which people write them.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import GenerateJsonSchema
 
 from reconciler import documents
 from reconciler.amounts import AmountError, cores, duration, size
@@ -263,9 +265,17 @@ class SettingsFile(Form):
     kinds: list[KindFile] = []
 
 
-def schema() -> dict[str, Any]:
-    """The JSON schema of a project file, as `projects.d/schema.json` holds it."""
-    return ProjectFile.model_json_schema(by_alias=True)
+class _Untitled(GenerateJsonSchema):
+    """Without the fields' names said again as titles."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002, PLR6301 - pydantic's signature
+        return False
+
+
+def schema() -> str:
+    """The JSON schema of a project file, byte for byte as `projects.d/schema.json` holds it."""
+    made = ProjectFile.model_json_schema(by_alias=True, schema_generator=_Untitled)
+    return json.dumps({"$schema": _Untitled.schema_dialect, **made}, indent=2, ensure_ascii=False) + "\n"
 
 
 def shown(value: object) -> str:
