@@ -44,8 +44,7 @@ def read_commit(repo: Path, ref: str = "HEAD") -> Snapshot:
     listing = _ask(git, repo, "ls-tree", "-r", "-z", "--full-tree", "-l", commit, "--", *_ROOTS)
     entries = [_entry(line) for line in listing.split("\0") if line]
     oddities = [problem for path, mode, _, size in entries if (problem := _oddity(path, _KINDS.get(mode, ""), size))]
-    odd = {problem.origin.path for problem in oddities}
-    wanted = [(path, blob) for path, _, blob, _ in entries if path not in odd]
+    wanted = [(path, blob) for path, mode, blob, size in entries if not _oddity(path, _KINDS.get(mode, ""), size)]
     contents = _blobs(git, repo, [blob for _, blob in wanted])
     files = {path: File(contents[blob], blob) for path, blob in wanted}
     return Snapshot(commit, files, tuple(oddities))
@@ -169,6 +168,8 @@ def _entry(line: str) -> tuple[str, str, str, int]:
 
 
 def _oddity(path: str, kind: str, size: int) -> Problem | None:
+    if not path.isprintable():
+        return Problem(Origin(ascii(path)), "its name holds characters that can't be printed", "rename it")
     if kind:
         return Problem(Origin(path), f"{kind} can't declare anything", "put a regular file there")
     if size > MAX_BYTES:
@@ -206,8 +207,9 @@ def _lying_about(root: Path) -> Iterator[tuple[str, os.stat_result]]:
         top = root / name
         if top.is_symlink() or top.is_file():
             yield name, top.lstat()
-        for folder, _, files in os.walk(top):
-            for file in sorted(files):
+        for folder, folders, files in os.walk(top):
+            links = [name for name in folders if Path(folder, name).is_symlink()]
+            for file in sorted([*files, *links]):
                 path = Path(folder, file)
                 yield path.relative_to(root).as_posix(), path.lstat()
 
