@@ -23,6 +23,10 @@ GIVEN: Final = "JOBQ_PLANE"
 LEAVE_SECONDS: Final = 10.0
 
 
+_LEFT: list[subprocess.Popen[bytes]] = []
+"""Supervisors that other workers still use: kept, since a forgotten Popen of a running process is a warning."""
+
+
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     """A whole control plane with the lab. Shared: use namespaces and cluster queues of your own."""
@@ -51,6 +55,8 @@ def shared(folder: Path, extent: Extent = Extent.FULL) -> Iterator[Plane]:
             raise PlaneFailed(log.read_text(encoding="utf-8") if log.exists() else f"{found.directory} is gone")
     if supervisor and "PYTEST_XDIST_WORKER" not in os.environ:
         supervisor.wait(LEAVE_SECONDS)
+    elif supervisor:
+        _LEFT.append(supervisor)
 
 
 def _found_or_started(folder: Path, extent: Extent) -> tuple[Plane, subprocess.Popen[bytes] | None]:
