@@ -268,7 +268,7 @@ class SettingsFile(Form):
 class _Untitled(GenerateJsonSchema):
     """Without the fields' names said again as titles."""
 
-    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002, PLR6301 - pydantic's signature
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
 
 
