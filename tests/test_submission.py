@@ -223,3 +223,14 @@ def test_given_names_are_refused(given: str, near: str) -> None:
     with pytest.raises(UsageError, match="--name") as caught:
         naming.base_name(given, ["true"])
     assert near in caught.value.hint
+
+
+def test_placement() -> None:
+    """A flavor's node labels become the selector, and its taints are tolerated; without flavor Kueue chooses."""
+    taint = {"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}
+    flavor = {"spec": {"nodeLabels": {"gpu": "a100"}, "nodeTaints": [taint]}}
+    assert manifest.placement(flavor) == {
+        "nodeSelector": {"gpu": "a100"},
+        "tolerations": [{"operator": "Equal", **taint}],
+    }
+    assert manifest.placement({}) == {"nodeSelector": {}, "tolerations": []}

@@ -18,7 +18,7 @@ from cli.submission import amount, manifest, naming
 from cli.submission.request import Request, check, from_defaults, resolve, variables
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import ClusterError, Forbidden, JobqError, NotFound, Unreachable, UsageError
-from reconciler.kinds import JOB, PRIORITY_CLASS, SELF_SUBJECT_ACCESS_REVIEW
+from reconciler.kinds import JOB, PRIORITY_CLASS, RESOURCE_FLAVOR, SELF_SUBJECT_ACCESS_REVIEW
 from reconciler.model import JobOptions, Role
 
 EXAMPLES = """
@@ -94,7 +94,7 @@ def submit(
     current, classes = selection.together(lambda: _ready(cluster, project), lambda: _priority_classes(cluster))
     request = resolve(flags, from_defaults(current.entry.defaults), words, current.entry.priorities)
     _check_priority(request.priority, classes)
-    body = _manifest(request, current, base)
+    body = _manifest(request, current, base, _place(cluster, request.flavor))
     if dry_run:
         _show(_checked(cluster, body) if dry_run == "server" else body, output)
         return
@@ -155,7 +155,17 @@ def _may_create(cluster: Cluster, namespace: str) -> bool:
     return bool(cluster.create(kind, review)["status"]["allowed"])
 
 
-def _manifest(request: Request, current: Current, base: str) -> Body:
+def _place(cluster: Cluster, flavor: str) -> Body:
+    """Where pods of that flavor run; nothing where none is named. Raises: JobqError where there is no such flavor."""
+    if not flavor:
+        return {}
+    try:
+        return manifest.placement(cluster.get(RESOURCE_FLAVOR, flavor))
+    except NotFound as error:
+        raise JobqError(f"the project's default flavor {flavor!r} doesn't exist", hint="ask the admins") from error
+
+
+def _manifest(request: Request, current: Current, base: str, place: Body) -> Body:
     suffix = "".join(secrets.choice(naming.ALPHABET) for _ in range(naming.SUFFIX))
     entry = current.entry
     return manifest.job(
@@ -164,6 +174,7 @@ def _manifest(request: Request, current: Current, base: str) -> Body:
         namespace=entry.namespace,
         queue=entry.queue,
         submitted_by=current.caller.name,
+        place=place,
     )
 
 

@@ -18,8 +18,22 @@ RECORDED = 4096
 """Characters of the command line that are kept for people; the job has them all."""
 
 
-def job(request: Request, *, name: str, namespace: str, queue: str, submitted_by: str) -> Body:
-    """The manifest. ``suspend`` is true, so that it never runs before Kueue has seen it."""
+def placement(flavor: Body) -> Body:
+    """What a pod says to run on a ResourceFlavor's nodes: their labels, and tolerations of their taints."""
+    spec = flavor.get("spec", {})
+    return {
+        "nodeSelector": dict(spec.get("nodeLabels", {})),
+        "tolerations": [
+            {"key": taint["key"], "operator": "Equal", "value": taint.get("value", ""), "effect": taint["effect"]}
+            for taint in spec.get("nodeTaints", ())
+        ],
+    }
+
+
+def job(
+    request: Request, *, name: str, namespace: str, queue: str, submitted_by: str, place: Body | None = None
+) -> Body:
+    """The manifest. ``suspend`` is true, so that it never runs before Kueue has seen it; ``place`` as ``placement``."""
     return {
         "apiVersion": JOB.api_version,
         "kind": JOB.kind,
@@ -35,7 +49,7 @@ def job(request: Request, *, name: str, namespace: str, queue: str, submitted_by
             "completions": 1,
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": request.ttl_seconds,
-            "template": {"spec": _pod(request)},
+            "template": {"spec": _pod(request) | {key: value for key, value in (place or {}).items() if value}},
         },
     }
 

@@ -37,6 +37,8 @@ class Request:
     cpu: str
     memory: str
     gpus: int
+    flavor: str
+    """The ResourceFlavor on whose nodes it must run; ``""``: Kueue chooses."""
     env: Mapping[str, str]
     priority: str
     seconds: int | None
@@ -75,6 +77,7 @@ def resolve(flags: JobOptions, project: JobOptions, command: Sequence[str], prio
         cpu=amount.cpu(*said.first("cpu")),
         memory=amount.memory(*said.first("memory")),
         gpus=said.first("gpus")[0],
+        flavor=said.first("flavor")[0] or "",
         env=_variables({**project.env, **flags.env}),
         priority=_priority(*said.first("priority"), priorities),
         seconds=None if time is None else amount.time_limit(time, time_origin),
