@@ -1,0 +1,55 @@
+"""What the laws range over: random projects, texts and days."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+from hypothesis import strategies as st
+
+from reconciler.declare import declare
+from reconciler.model import Declaration, File, Snapshot
+from tests.repository import project
+
+TODAY = date(2027, 1, 15)
+NAMES = ["vision", "speech", "a", "b-2"]
+PEOPLE = ["kim@example.org", "lee@example.org", "oidc:ada"]
+
+days = st.integers(-3, 3).map(lambda days: TODAY + timedelta(days=days))
+members = st.lists(
+    st.builds(
+        lambda kind, name, role, expires: {kind: name, "role": role} | ({"expires": expires} if expires else {}),
+        st.sampled_from(["user", "group"]),
+        st.sampled_from(PEOPLE),
+        st.sampled_from(["viewer", "researcher", "maintainer"]),
+        st.none() | days.map(date.isoformat),
+    ),
+    max_size=4,
+    unique_by=lambda member: member.get("user", "group:" + member.get("group", "")),
+)
+tricky = st.sampled_from(
+    ["", "no", "1e3", "- a", "a: b", "{}", "[]", "'", '"', "#", "&a", "*a", "!x", "|", "> x", "%", "@", "`", "---",
+     "...", "{{ x }}", "{% x %}", "null", "~", "0x1", "2027-01-01", "é ü 训练", "\\", "a\tb", "${HOME}", "  x  ", "="]
+)  # fmt: skip
+texts = tricky | st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), max_size=20)
+specs = st.fixed_dictionaries(
+    {"clusterQueue": st.sampled_from(["gpu-shared", "fake-shared"]), "members": members},
+    optional={
+        "displayName": st.sampled_from(["", "Vision group", "a: b", "{{ x }}", "训练"]),
+        "tags": st.lists(st.sampled_from(["eu", "a-b", "x"]), max_size=2),
+        "active": st.booleans(),
+        "whenInactive": st.sampled_from(["hold", "drain"]),
+        "limits": st.sampled_from([{"jobs": 5}, {"storage": "1.5Ti", "container": {"max": {"cpu": "2"}}}]),
+        "network": st.sampled_from(["isolated", "open"]),
+        "defaults": st.sampled_from([{}, {"cpu": "1", "memory": "1.5Gi"}, {"env": {"A": "no"}}]),
+    },
+)
+repositories = st.dictionaries(st.sampled_from(NAMES), specs, min_size=1)
+"""What project files say, by project."""
+
+
+def declared(files: Mapping[str, Mapping[str, object]]) -> Declaration:
+    """The declaration of a repository with exactly these projects; any number of them may be disrupted."""
+    names = ", ".join(f'"{name}"' for name in NAMES)
+    settings = f'cluster = "demo"\nopenNetwork = [{names}]\n[guard]\ndisrupted = 1000\n'
+    texts = {f"projects.d/{name}.yaml": project(name, **spec) for name, spec in files.items()}
+    contents = {path: File(text.encode(), f"{hash(text) & 0xFFFFFF:x}") for path, text in texts.items()}
+    return declare(Snapshot("c0ffee", {"jobq.toml": File(settings.encode(), "5e77"), **contents}))
