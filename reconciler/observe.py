@@ -1,7 +1,9 @@
 """The cluster, read: first everything of the kinds in the table, later what the comparison couldn't settle."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from reconciler.cluster import Cluster, Resource
 from reconciler.compare import Suspect
@@ -21,6 +23,9 @@ from reconciler.model import MANAGED_BY, MANAGER, SYSTEM_NAMESPACE, Body, Object
 
 _QUEUE_KINDS = (CLUSTER_QUEUE, COHORT, RESOURCE_FLAVOR, PRIORITY_CLASS)
 _WORKERS = 8
+_TRIES = 4
+_LONGEST_PAUSE = 5.0
+T = TypeVar("T")
 
 
 def read_notes(cluster: Cluster) -> Mapping[str, Body]:
@@ -28,7 +33,7 @@ def read_notes(cluster: Cluster) -> Mapping[str, Body]:
 
     Raises: ClusterError.
     """
-    listing = cluster.list(CONFIG_MAP, namespace=SYSTEM_NAMESPACE)
+    listing = _patiently(lambda: cluster.list(CONFIG_MAP, namespace=SYSTEM_NAMESPACE))
     return {body["metadata"]["name"]: _typed(body, CONFIG_MAP) for body in listing.items}
 
 
@@ -58,8 +63,9 @@ def ask(cluster: Cluster, suspects: Sequence[Suspect]) -> Mapping[ObjectRef, Bod
 
 def _asked(cluster: Cluster, suspect: Suspect) -> Body | ClusterError:
     ref = suspect.manifest.ref
+    resource = BY_KIND[ref.group, ref.kind].resource
     try:
-        return cluster.apply(BY_KIND[ref.group, ref.kind].resource, suspect.manifest.body, dry_run=True)
+        return _patiently(lambda: cluster.apply(resource, suspect.manifest.body, dry_run=True))
     except ClusterError as error:
         return error
 
@@ -84,7 +90,20 @@ def _tried(cluster: Cluster, resource: Resource) -> Sequence[Body] | ClusterErro
 
 
 def _read(cluster: Cluster, resource: Resource, *, labels: str = "") -> Sequence[Body]:
-    return [_typed(body, resource) for body in cluster.list(resource, labels=labels).items]
+    listing = _patiently(lambda: cluster.list(resource, labels=labels))
+    return [_typed(body, resource) for body in listing.items]
+
+
+def _patiently(question: Callable[[], T]) -> T:
+    """The answer, asked for again where the server is only busy, or has just started."""
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return question()
+        except ClusterError as error:
+            if error.code not in {429, 503} or attempt == _TRIES:
+                raise
+            time.sleep(min(error.retry_after or 1.0, _LONGEST_PAUSE))
+    raise AssertionError(_TRIES)
 
 
 def _typed(body: Body, resource: Resource) -> Body:

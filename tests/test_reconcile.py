@@ -16,9 +16,11 @@ import pytest
 from cli.operator.shown import INTERRUPTED, PARTLY, REFUSED, exit_code
 from reconciler import kube
 from reconciler.apply import apply
+from reconciler.cluster import Listing, Resource
 from reconciler.compare import is_equal, project_of
+from reconciler.errors import Rejected
 from reconciler.kinds import NAMESPACE, PROJECT_KINDS
-from reconciler.kubeconfig import find_access
+from reconciler.kubeconfig import Access, find_access
 from reconciler.model import Action, Report, Result
 from tests.controlplane import pki
 from tests.repository import project
@@ -445,3 +447,26 @@ def test_expired_certificate(world: World, tmp_path: Path, monkeypatch: pytest.M
     said = complaint(world, path)
     assert "the server doesn't know who asks (user 'kim@example.org' of the kubeconfig, certificate valid until" in said
     assert f"{datetime.now(UTC):%Y-}"[:3] in said  # noqa: TID251 - certificates are dated by the machine's clock
+
+
+class Busy(kube.KubeCluster):
+    """A server that says of each kind first that it is busy."""
+
+    def __init__(self, access: Access) -> None:
+        super().__init__(access)
+        self.turned_away: set[str] = set()
+
+    def list(self, resource: Resource, *, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
+        """Refused once for every kind."""
+        if str(resource) not in self.turned_away:
+            self.turned_away.add(str(resource))
+            raise Rejected("storage is (re)initializing", code=429, retry_after=0.01)
+        return super().list(resource, namespace=namespace, labels=labels, fields=fields)
+
+
+def test_busy_server(world: World) -> None:
+    """A server that has just started, or is busy, is asked again; a plan doesn't fail for it."""
+    world.repository.declare(project("vision"))
+    busy = Busy(find_access(kubeconfig=str(world.kubeconfig)))
+    assert len(of(world.plan(cluster=busy))) == size(world)
+    assert len(busy.turned_away) == len(PAGES)
