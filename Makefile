@@ -24,6 +24,7 @@ demo: setup  ## a commit becomes projects on a real control plane, and a member'
 
 test: setup  ## lint, types, and all tests on a real control plane
 	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m tests.controlplane build > /dev/null
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup  ## ruff, mypy, import contracts
