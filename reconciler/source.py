@@ -31,7 +31,7 @@ _FIXES = (
     ("ambiguous", "write more characters of the id"),
     ("promisor remote", "fetch what is missing: git -C {repo} fetch --refetch"),
     ("could not fetch", "fetch what is missing: git -C {repo} fetch --refetch"),
-    ("missing", "fetch what is missing: git -C {repo} fetch --refetch"),
+    ("missing", "fetch what is missing (git -C {repo} fetch --refetch), or look for damage (git -C {repo} fsck)"),
     ("Permission denied", "make the repository readable for this user"),
     ("corrupt", "check it: git -C {repo} fsck"),
 )
@@ -164,7 +164,7 @@ def _entry(line: str) -> tuple[str, str, str, int]:
     """Path, mode, id and size of a line of `git ls-tree -l`."""
     head, _, path = line.partition("\t")
     mode, _, blob, size = head.split()
-    return path, mode, blob, 0 if size == "-" else int(size)
+    return path, mode, blob, int(size) if size.isdigit() else 0  # "-" of what is no blob, "BAD" of what is damaged
 
 
 def _oddity(path: str, kind: str, size: int) -> Problem | None:
@@ -187,7 +187,7 @@ def _blobs(git: Git, repo: Path, ids: Iterable[str]) -> Mapping[str, bytes]:
         end = answer.index(b"\n", at)
         words = answer[at:end].split()
         if words[-1] == b"missing":
-            raise _failure(f"object {blob} is missing", repo)
+            raise _failure(f"object {blob} is missing, or damaged", repo)
         size = int(words[2])
         found[blob] = answer[end + 1 : end + 1 + size]
         at = end + size + 2
