@@ -1,0 +1,324 @@
+"""Reading real git repositories of every kind: the same result as in a full clone, or a refusal with its fix."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reconciler import source
+from reconciler.errors import SourceError
+from reconciler.model import Snapshot
+from tests.repository import Repository, project, scrubbed
+
+FILES: dict[str, str | bytes] = {
+    "jobq.toml": 'cluster = "demo"\n',
+    "projects.d/vision.yaml": project("vision"),
+    "projects.d/speech.yaml": project("speech"),
+    "README.md": "# not declared\n",
+    "templates/project/extra.yaml.j2": "# nothing\n",
+}
+DECLARED = {"jobq.toml", "projects.d/vision.yaml", "projects.d/speech.yaml", "templates/project/extra.yaml.j2"}
+
+
+@pytest.fixture
+def full(repository: Repository) -> Repository:
+    """Two commits; the second is HEAD."""
+    repository.commit({"projects.d/old.yaml": project("old")})
+    repository.git("rm", "--quiet", "projects.d/old.yaml")
+    repository.commit(FILES)
+    return repository
+
+
+def read(repository: Repository, ref: str = "HEAD") -> Snapshot:
+    return source.read_commit(repository.root, ref)
+
+
+def clone(repository: Repository, to: Path, *options: str) -> Repository:
+    command = ["git", "clone", "--quiet", *options, repository.root.as_uri(), str(to)]
+    subprocess.run(command, check=True, env=scrubbed() | {"GIT_ALLOW_PROTOCOL": "file"}, capture_output=True)
+    return Repository(to)
+
+
+def complaint(repository: Repository, ref: str = "HEAD") -> str:
+    with pytest.raises(SourceError) as error:
+        read(repository, ref)
+    assert error.value.hint
+    return f"{error.value} | {error.value.hint}"
+
+
+# ------------------------------------------------------------------------------------------------ what is read
+
+
+def test_commit(full: Repository) -> None:
+    """A commit's declared files, each with its bytes and git's id of them; nothing else of the tree."""
+    found = read(full)
+    assert found.commit == full.git("rev-parse", "HEAD")
+    assert found.files.keys() == DECLARED
+    file = found.files["projects.d/vision.yaml"]
+    assert file.data == project("vision").encode()
+    assert file.blob == full.git("rev-parse", "HEAD:projects.d/vision.yaml")
+    assert found.oddities == ()
+
+
+def test_work_tree_is_no_part_of_a_commit(full: Repository) -> None:
+    """What lies uncommitted, staged or not, is never read with a commit, and is named beside it."""
+    before = read(full)
+    full.write({"projects.d/vision.yaml": "broken: [", "projects.d/new.yaml": "x"})
+    full.git("add", "projects.d/new.yaml")
+    assert read(full) == before
+    assert sorted(source.uncommitted(full.root)) == ["projects.d/new.yaml", "projects.d/vision.yaml"]
+
+
+def test_work_tree(full: Repository) -> None:
+    """The work tree is what lies there, untracked files included, with the ids that git would give."""
+    full.write({"projects.d/new.yaml": project("new")})
+    found = source.read_work_tree(full.root)
+    assert found.commit == ""
+    assert found.files.keys() == {*DECLARED, "projects.d/new.yaml"}
+    committed = read(full).files
+    assert {path: found.files[path] for path in DECLARED} == dict(committed)
+    full.commit()
+    assert read(full).files["projects.d/new.yaml"] == found.files["projects.d/new.yaml"]
+
+
+def test_bytes(full: Repository) -> None:
+    """Bytes come out as they went in: line ends, no last newline, no UTF-8, names beyond ASCII."""
+    odd = {"projects.d/a.yaml": b"a: b\r\nc", "projects.d/\u00fc.yaml": b"\xff\x00\n\n", "projects.d/e.yaml": b""}
+    full.commit({**odd})
+    for found in (read(full), source.read_work_tree(full.root)):
+        assert {path: found.files[path].data for path in odd} == odd
+
+
+def test_links_and_submodules(full: Repository, tmp_path: Path) -> None:
+    """A symbolic link, a submodule or a huge file declares nothing: a problem with its path, never followed."""
+    (full.root / "projects.d" / "link.yaml").symlink_to("vision.yaml")
+    (full.root / "projects.d" / "huge.yaml").write_bytes(b"x" * 300_000)
+    other = Repository.new(tmp_path / "other")
+    other.commit({"x": "y"})
+    full.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other.root), "projects.d/sub")
+    full.commit()
+    for found in (read(full), source.read_work_tree(full.root)):
+        reasons = {problem.origin.path: problem.reason for problem in found.oddities}
+        assert reasons["projects.d/link.yaml"] == "a symbolic link can't declare anything"
+        assert reasons["projects.d/huge.yaml"].startswith("300,000 bytes")
+        assert not found.files.keys() & {"projects.d/link.yaml", "projects.d/huge.yaml"}
+    assert "a submodule" in {p.origin.path: p.reason for p in read(full).oddities}["projects.d/sub"]
+
+
+def test_linked_folder(full: Repository, tmp_path: Path) -> None:
+    """A projects.d that is a link to elsewhere is a problem, not an empty folder."""
+    shutil.move(full.root / "projects.d", tmp_path / "elsewhere")
+    (full.root / "projects.d").symlink_to(tmp_path / "elsewhere")
+    full.commit()
+    for found in (read(full), source.read_work_tree(full.root)):
+        assert [problem.origin.path for problem in found.oddities] == ["projects.d"]
+
+
+def test_templates(full: Repository) -> None:
+    """The packaged templates, each replaced by the commit's own of the same name."""
+    full.commit({"templates/project/namespace.yaml.j2": "# own\n"})
+    found = source.templates(read(full), "project")
+    assert found["namespace.yaml.j2"] == ("templates/project/namespace.yaml.j2", "# own\n")
+    assert found["extra.yaml.j2"][1] == "# nothing\n"
+    assert "kind: LocalQueue" in found["localqueue.yaml.j2"][1]
+    full.commit({"templates/project/namespace.yaml.j2": b"\xff"})
+    with pytest.raises(SourceError, match="isn't UTF-8"):
+        source.templates(read(full), "project")
+
+
+# ------------------------------------------------------------------------------------------------ which commit
+
+
+def test_revisions(full: Repository) -> None:
+    """A branch, a tag, an annotated tag, a short id and a parent name commits; the result is the same."""
+    full.git("tag", "light")
+    full.git("tag", "--annotate", "--message", "x", "heavy")
+    full.git("branch", "other")
+    expected = read(full)
+    for ref in ("main", "light", "heavy", "other", expected.commit, expected.commit[:10], "heavy^{commit}"):
+        assert read(full, ref) == expected
+    assert read(full, "HEAD~1").files.keys() == {"projects.d/old.yaml"}
+
+
+@pytest.mark.parametrize("ref", ["nowhere", "HEAD^{tree}", "HEAD:jobq.toml", "--help", "0" * 40, "HEAD~9"])
+def test_no_commit(full: Repository, ref: str) -> None:
+    """What names no commit is refused, and how to find one is said."""
+    said = complaint(full, ref)
+    assert f"{ref!r} is no commit" in said
+    assert "git branch -a" in said
+
+
+def test_ambiguous(full: Repository) -> None:
+    """A short id that two commits begin with is refused: write more of it."""
+    seen: dict[str, str] = {}
+    for number in range(400):
+        commit = full.git("commit-tree", "HEAD^{tree}", "-m", str(number))
+        if seen.setdefault(commit[:4], commit) != commit:
+            assert "write more characters of the id" in complaint(full, commit[:4])
+            return
+    pytest.skip("no two of 400 commits begin alike")
+
+
+# ------------------------------------------------------------------------------------------------ clones of every kind
+
+
+def detached(full: Repository, _: Path) -> Repository:
+    full.git("checkout", "--quiet", "--detach")
+    return full
+
+
+def packed(full: Repository, _: Path) -> Repository:
+    full.git("gc", "--quiet", "--aggressive", "--prune=now")
+    full.git("pack-refs", "--all")
+    return full
+
+
+def worktree(full: Repository, to: Path) -> Repository:
+    full.git("worktree", "add", "--quiet", "--detach", str(to))
+    return Repository(to)
+
+
+def submodule(full: Repository, to: Path) -> Repository:
+    outer = Repository.new(to)
+    outer.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(full.root), "inner")
+    return Repository(to / "inner")
+
+
+def subfolder(full: Repository, _: Path) -> Repository:
+    return Repository(full.root / "projects.d")
+
+
+CLONES = {
+    "bare": lambda full, to: clone(full, to, "--bare"),
+    "mirror": lambda full, to: clone(full, to, "--mirror"),
+    "depth 1": lambda full, to: clone(full, to, "--depth=1"),
+    "shared objects": lambda full, to: clone(full, to, "--shared"),
+    "partial": lambda full, to: clone(full, to, "--filter=blob:none"),
+    "no checkout": lambda full, to: clone(full, to, "--no-checkout"),
+    "detached": detached,
+    "packed": packed,
+    "worktree": worktree,
+    "submodule": submodule,
+    "subfolder": subfolder,
+}
+
+
+@pytest.mark.parametrize("kind", CLONES)
+def test_clones(full: Repository, tmp_path: Path, kind: str) -> None:
+    """Every kind of clone gives what the full one gives."""
+    full.git("config", "uploadpack.allowFilter", "true")
+    expected = read(full)
+    assert read(CLONES[kind](full, tmp_path / "clone")) == expected
+
+
+def test_sha256(tmp_path: Path) -> None:
+    """A repository of SHA-256 ids is read like any other."""
+    other = Repository.new(tmp_path / "long", "--object-format=sha256")
+    commit = other.commit(FILES)
+    assert len(commit) == 64
+    found = read(other)
+    assert found.commit == commit
+    assert found.files.keys() == DECLARED
+
+
+def test_missing_blob(full: Repository, tmp_path: Path) -> None:
+    """A partial clone whose remote is gone is refused, with the command that fetches: never read as no projects."""
+    full.git("config", "uploadpack.allowFilter", "true")
+    partial = clone(full, tmp_path / "partial", "--filter=blob:none", "--no-checkout")
+    shutil.rmtree(full.root)
+    assert "fetch --refetch" in complaint(partial)
+
+
+# ------------------------------------------------------------------------------------------------ git says no
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    """No folder of that name."""
+    assert "there is no folder" in complaint(Repository(tmp_path / "nowhere"))
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    """A folder that is no repository: how to name or make one."""
+    said = complaint(Repository(tmp_path))
+    assert "not a git repository" in said
+    assert "git init" in said
+
+
+def test_no_commit_yet(repository: Repository) -> None:
+    """A repository without a commit: commit first."""
+    said = complaint(repository)
+    assert "no commit yet" in said
+    assert "git commit" in said
+
+
+def test_missing_branch(full: Repository) -> None:
+    """A HEAD that names a branch that isn't there."""
+    full.git("symbolic-ref", "HEAD", "refs/heads/nowhere")
+    assert "HEAD names a branch that isn't there" in complaint(full)
+
+
+def test_unreadable_objects(full: Repository) -> None:
+    """Damaged objects are an error with the command that checks them."""
+    blob = full.git("rev-parse", "HEAD:projects.d/vision.yaml")
+    path = full.root / ".git" / "objects" / blob[:2] / blob[2:]
+    path.chmod(0o600)
+    path.write_bytes(b"garbage")
+    said = complaint(full)
+    assert "git can't read" in said
+    assert "fsck" in said
+    path.unlink()
+    assert "fetch --refetch" in complaint(full)
+
+
+def test_dubious_owner(full: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's repository: the command that trusts it, and no projects until then."""
+    real = source._ask_bytes
+
+    def as_stranger(git: object, repo: Path, *words: str, **more: object) -> bytes:
+        git.update_environment(GIT_TEST_ASSUME_DIFFERENT_OWNER="1")  # type: ignore[attr-defined]
+        return real(git, repo, *words, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(source, "_ask_bytes", as_stranger)
+    monkeypatch.setenv("HOME", str(full.root))
+    said = complaint(full)
+    assert "dubious ownership" in said
+    assert "safe.directory" in said
+
+
+def test_git_is_not_installed(full: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without git on PATH: install it."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "git isn't installed" in complaint(full)
+
+
+def test_called_from_a_hook(full: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repository is the one named, whatever GIT_* variables a hook was started with."""
+    other = Repository.new(tmp_path / "other")
+    other.commit({"jobq.toml": 'cluster = "other"\n'})
+    expected = read(full)
+    for name, value in {
+        "GIT_DIR": str(other.root / ".git"),
+        "GIT_WORK_TREE": str(other.root),
+        "GIT_INDEX_FILE": str(other.root / ".git" / "index"),
+        "GIT_OBJECT_DIRECTORY": str(other.root / ".git" / "objects"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert read(full) == expected
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_nothing_is_written(full: Repository) -> None:
+    """Reading changes no file of the repository, the index included."""
+
+    def state() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in full.root.rglob("*") if path.is_file()}
+
+    os.utime(full.root / "jobq.toml", (0, 0))  # an index that git would like to refresh
+    before = state()
+    read(full)
+    source.read_work_tree(full.root)
+    source.uncommitted(full.root)
+    assert state() == before
