@@ -214,6 +214,7 @@ def real_kubelet(place: Place) -> Component:
         "kubeconfig": str(place.kubeconfig(REAL_NODE)),
         "node": REAL_NODE,
         "state": str(place.folder / REAL_NODE),
+        "port": str(place.ports.kubelet),
         "tls-cert-file": f"{place.pki}/apiserver.crt",
         "tls-private-key-file": f"{place.pki}/apiserver.key",
         "client-ca-file": f"{place.pki}/ca.crt",
