@@ -5,7 +5,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from reconciler.model import Action, Change, Outcome, Plan, Problem, Refusal, Report, Result, Weight
+from reconciler.model import (
+    SOURCE_ANNOTATION,
+    Action,
+    Change,
+    Outcome,
+    Plan,
+    Problem,
+    Refusal,
+    Report,
+    Result,
+    Weight,
+)
 
 JSON_VERSION = 1
 """Of the shape that ``as_json`` gives; a field is never renamed or dropped within a version."""
@@ -109,16 +120,30 @@ def _change_lines(changes: Sequence[Change]) -> Iterator[str]:
 
 
 def _folded(changes: Sequence[Change]) -> list[list[Change]]:
-    """Changes of one kind that do the same for the same reason, in order of first appearance."""
+    """Changes of one kind that do the same for the same reason, whatever file asks for it, by first appearance."""
     groups: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
-        fields = tuple((field.path, str(field.before), str(field.after)) for field in change.fields)
-        because = "" if change.action is Action.CREATE else change.because
+        fields = tuple(
+            (field.path, str(field.before), str(field.after))
+            for field in change.fields
+            if SOURCE_ANNOTATION not in field.path
+        )
+        place = change.origin.path if change.origin else ""
+        because = (
+            "" if change.action is Action.CREATE else change.because.partition(place)[0] if place else change.because
+        )
         groups.setdefault((change.action, change.ref.kind, because, fields), []).append(change)
     kept = [group for group in groups.values() if len(group) > _MOST_ALIKE]
     folded = {id(change) for group in kept for change in group}
     singles = [[change] for change in changes if id(change) not in folded]
     return [*kept, *singles]
+
+
+def _reason(change: Change) -> str:
+    """Why, without the file that says so."""
+    if change.action is Action.CREATE:
+        return ""
+    return change.because.partition(change.origin.path)[0] if change.origin else change.because
 
 
 def _field_lines(change: Change) -> Iterator[str]:
