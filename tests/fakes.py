@@ -3,13 +3,14 @@
 import copy
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.cluster import Body, Event, Listing, Resource
 from reconciler.compare import leaves
 from reconciler.errors import Conflict, NotFound, Rejected
-from reconciler.kinds import BY_KIND, CONFIG_MAP, Kind
+from reconciler.kinds import BY_KIND, CLUSTER_QUEUE, CONFIG_MAP, Kind
 from reconciler.model import MANAGED_BY, MANAGER, Manifest, ObjectRef, Settings
 
 
@@ -45,7 +46,7 @@ def all_live(manifests: Sequence[Manifest]) -> dict[ObjectRef, Body]:
 
 
 class FakeCluster:
-    """``reconciler.cluster.Cluster``, bootstrapped as the settings' cluster."""
+    """``reconciler.cluster.Cluster``, bootstrapped as the settings' cluster, with two ClusterQueues."""
 
     address = "https://127.0.0.1:1"
     context = "fake"
@@ -54,6 +55,7 @@ class FakeCluster:
         self.objects: dict[ObjectRef, Body] = {}
         self.writes: list[str] = []
         self._numbers = itertools.count(1)
+        self._made: Counter[ObjectRef] = Counter()
         note: Body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -61,6 +63,9 @@ class FakeCluster:
             "data": {"name": settings.cluster, "roles": "99", "policies": "99"},
         }
         self.objects[_ref(CONFIG_MAP, note)] = note
+        for name in ("gpu-shared", "fake-shared"):
+            queue: Body = {"metadata": {"name": name}, "spec": {}}
+            self.objects[_ref(CLUSTER_QUEUE, queue)] = queue
 
     def list(self, resource: Resource, *, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
         """As the API answers; the only selector is jobq's own."""
@@ -94,7 +99,8 @@ class FakeCluster:
         kind = BY_KIND[resource.group, resource.kind]
         if before is not None and any(_at(before, path) != _at(body, path) for path in kind.immutable):
             raise Rejected("field is immutable", code=422)
-        after = as_live(body, before["metadata"]["uid"] if before else f"uid-{next(self._numbers)}")
+        self._made[ref] += before is None and not dry_run
+        after = as_live(body, before["metadata"]["uid"] if before else f"{ref} {self._made[ref]}")
         if before is not None and _without_version(before) == _without_version(after):
             return copy.deepcopy(before)
         after["metadata"]["resourceVersion"] = str(next(self._numbers))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from zlib import crc32
 
 from hypothesis import strategies as st
 
@@ -46,10 +47,10 @@ repositories = st.dictionaries(st.sampled_from(NAMES), specs, min_size=1)
 """What project files say, by project."""
 
 
-def declared(files: Mapping[str, Mapping[str, object]]) -> Declaration:
-    """The declaration of a repository with exactly these projects; any number of them may be disrupted."""
+def declared(files: Mapping[str, Mapping[str, object]], disrupted: object = 1000) -> Declaration:
+    """The declaration of a repository with exactly these projects; so many of them may be disrupted."""
     names = ", ".join(f'"{name}"' for name in NAMES)
-    settings = f'cluster = "demo"\nopenNetwork = [{names}]\n[guard]\ndisrupted = 1000\n'
+    settings = f'cluster = "demo"\nopenNetwork = [{names}]\n[guard]\ndisrupted = {disrupted}\n'
     texts = {f"projects.d/{name}.yaml": project(name, **spec) for name, spec in files.items()}
-    contents = {path: File(text.encode(), f"{hash(text) & 0xFFFFFF:x}") for path, text in texts.items()}
+    contents = {path: File(text.encode(), f"{crc32(text.encode()):x}") for path, text in texts.items()}
     return declare(Snapshot("c0ffee", {"jobq.toml": File(settings.encode(), "5e77"), **contents}))
