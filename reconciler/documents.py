@@ -134,7 +134,7 @@ _SHAPING = f"\u200c\u200d\u180e\u3000{_SELECTORS}"
 """Invisible alone, but ordinary parts of text: joiners (Persian, Indic scripts, emoji), selectors, the wide space."""
 _PRIVATE = "\ue000-\uf8ff"
 _HIDDEN = (
-    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # controls
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls
     "\xa0\u2000-\u200a\u202f\u205f"  # spaces that look like one
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"

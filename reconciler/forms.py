@@ -252,6 +252,7 @@ class SettingsFile(Form):
     """jobq.toml."""
 
     cluster: Label
+    namespace: Literal["{project}"] = "{project}"
     queue: Label = "main"
     reserved: list[Label] = []
     reconciler: UserName = "system:serviceaccount:jobq-system:jobq-reconciler"
