@@ -103,7 +103,7 @@ def read(data: bytes, path: str) -> Document:
     if isinstance(source, Document):
         return source
     documents = _read_yaml(source)
-    root = replace(documents[0], problems=bounded(documents[0].problems))
+    root = replace(documents[0], problems=sorted(documents[0].problems))
     if root.refused == {()} or isinstance(root.value, dict):
         return root
     found = "the file is empty" if root.value is None else f"a mapping is expected here, found {_kind(root.value)}"
@@ -251,7 +251,7 @@ def _decode(data: bytes, path: str) -> _Source | Document:
 
 
 def _failed(problems: Iterable[Problem], path: str) -> Document:
-    return Document(None, {(): Origin(path, 1, 1)}, refused=frozenset([()]), problems=bounded(problems))
+    return Document(None, {(): Origin(path, 1, 1)}, refused=frozenset([()]), problems=sorted(problems))
 
 
 def bounded(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -405,7 +405,9 @@ def _read_yaml(source: _Source, events: Iterator[Any] | None = None) -> list[Doc
         return [_failed([*reading.problems, halt.problem], source.path)]
     except YAMLError as error:
         problem = _syntax_problem(error, source)
-        told = any(known.origin == problem.origin for known in reading.problems)
+        told = any(
+            known.origin.line == problem.origin.line and known.origin <= problem.origin for known in source.problems
+        )
         return [_failed([*reading.problems, *([] if told else [problem])], source.path)]
     if documents and reading.problems:  # noted behind the last one: a second document
         documents[-1] = replace(documents[-1], problems=[*documents[-1].problems, *reading.problems])
@@ -416,8 +418,11 @@ def _syntax_problem(error: YAMLError, source: _Source) -> Problem:
     if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
         return Problem(Origin(source.path), f"not YAML: {error}")
     mark = error.problem_mark
-    origin = Origin(source.path, mark.line + 1, mark.column + 1)
-    here = "".join(source.text.split("\n")[mark.line : mark.line + 1])[mark.column : mark.column + 1]
+    lines = source.text.split("\n")
+    if mark.line >= len(lines):  # libyaml ends a text without a last line end by one of its own
+        origin, here = Origin(source.path, len(lines), len(lines[-1]) + 1), ""
+    else:
+        origin, here = Origin(source.path, mark.line + 1, mark.column + 1), lines[mark.line][mark.column :][:1]
     if "cannot start any token" in error.problem:
         return Problem(origin, *_bad_start(here))
     context = f" at {_visible(here)}" if _HIDDEN_IN_KEYS.match(here) else ""
@@ -677,7 +682,7 @@ def read_toml(data: bytes, path: str) -> Document:
     document = Document(value, places, keys)
     unfit = [(at, found) for at, inner in _leaves(value) if (found := _unfit(inner))]
     problems = [Problem(document.place(at), *found) for at, found in unfit]
-    return replace(document, refused=frozenset(at for at, _ in unfit), problems=bounded(problems))
+    return replace(document, refused=frozenset(at for at, _ in unfit), problems=sorted(problems))
 
 
 def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401 - what tomllib gives

@@ -250,7 +250,7 @@ def test_all_at_once() -> None:
     places = [str(problem.origin) for problem in found]
     assert places == [
         "jobq.toml:1:11",
-        "projects.d/a.yaml:2:1",
+        "projects.d/a.yaml:1:2",
         "projects.d/vision.yaml:6:11",
         "projects.d/vision.yaml:7:9",
     ]
