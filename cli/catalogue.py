@@ -33,6 +33,7 @@ class Entry:
     defaults: Mapping[str, Any]
     priorities: Sequence[str]
     members: Sequence[Mapping[str, str]]
+    pod_security: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ def parse_entry(body: Body) -> Entry:
             defaults=json.loads(data.get("defaults", "{}")),
             priorities=json.loads(data.get("priorities", "[]")),
             members=json.loads(data.get("members", "[]")),
+            pod_security=data.get("podSecurity", ""),
         )
     except (KeyError, ValueError) as error:
         raise JobqError(

@@ -87,8 +87,8 @@ def project_of(live: Body) -> str:
 
 
 def project_namespaces(live: Mapping[ObjectRef, Body]) -> dict[str, str]:
-    """The namespaces that are projects, each with its project's name."""
-    namespaces = (body for ref, body in live.items() if ref.kind == "Namespace" and _labelled(body))
+    """The namespaces that are projects, each with its project's name; also where the managed-by label was lost."""
+    namespaces = (body for ref, body in live.items() if ref.kind == "Namespace" and project_of(body))
     return {body["metadata"]["name"]: project_of(body) for body in namespaces if own_entry(body) is not None}
 
 

@@ -49,14 +49,13 @@ def disrupted_limit(settings: Settings, live: int) -> int:
 
 
 def _disruption(plan: Plan, settings: Settings, approved: str) -> Iterator[Refusal]:
-    limit, count = disrupted_limit(settings, plan.live), len(plan.disrupted)
+    lost = [name for name in plan.disrupted if name not in plan.restored]
+    limit, count = disrupted_limit(settings, plan.live), len(lost)
     if approved == plan.disruption or (count <= limit and not plan.restored):
         return
     reasons = []
     if count > limit:
-        reasons.append(
-            f"{count} of {plan.live} live projects would be disrupted; {limit} may be ({_shown(plan.disrupted)})"
-        )
+        reasons.append(f"{count} of {plan.live} live projects would be disrupted; {limit} may be ({_shown(lost)})")
     if plan.restored:
         reasons.append(f"archived projects would come back with all they hold: {_shown(plan.restored)}")
     stale = f"; {approved} approves another plan" if approved else ""

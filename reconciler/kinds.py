@@ -22,15 +22,6 @@ LIMIT_RANGE = Resource("", "v1", "limitranges", "LimitRange")
 NETWORK_POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 ROLE_BINDING = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 
-ADMISSION_POLICY, ADMISSION_BINDING, MUTATING_POLICY, MUTATING_BINDING = (
-    Resource("admissionregistration.k8s.io", "v1", plural, kind, namespaced=False)
-    for plural, kind in (
-        ("validatingadmissionpolicies", "ValidatingAdmissionPolicy"),
-        ("validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding"),
-        ("mutatingadmissionpolicies", "MutatingAdmissionPolicy"),
-        ("mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding"),
-    )
-)
 CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
 CLUSTER_ROLE_BINDING = Resource(
     "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False

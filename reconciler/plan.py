@@ -7,9 +7,12 @@ from typing import Any
 
 from reconciler.compare import Comparison, Suspect, own_entry, owned, project_of, takers
 from reconciler.effects import effects_of
-from reconciler.errors import ClusterError
+from reconciler.errors import ClusterError, Forbidden
 from reconciler.kinds import APPLY_ORDER
 from reconciler.model import (
+    MANAGED_BY,
+    MANAGER,
+    PROJECT_LABEL,
     SYSTEM_NAMESPACE,
     Action,
     Body,
@@ -26,11 +29,14 @@ from reconciler.model import (
 )
 
 Answers = Mapping[ObjectRef, Body | ClusterError]
+ALLOW_PRIVILEGED = "jobq.io/allow-privileged"
+"""What an admin puts on a namespace that may have Pod Security at privileged."""
 _BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
 
 def make_plan(declaration: Declaration, comparison: Comparison, answers: Answers, seen: Observation) -> Plan:
     """The plan, in its total order. What can't be planned is a refusal of its project."""
+    answers = _excused(comparison.suspects, answers)
     refusals = sorted((*_foreign(comparison), *_refused(comparison.suspects, answers)))
     left_out = {refusal.project for refusal in refusals}
     updates = [change for suspect in comparison.suspects if (change := _update(suspect, answers)) is not None]
@@ -152,11 +158,36 @@ def _delete(live: Body) -> Change:
 # ------------------------------------------------------------------------------------------------ refusals
 
 
+def _excused(suspects: Sequence[Suspect], answers: Answers) -> Answers:
+    """The answers, without refusals that only say that the namespace has lost our label: this plan puts it back first.
+
+    In their place stands what we ask for, over what is live: not verified by the server.
+    """
+    unlabelled = {suspect.manifest.project for suspect in suspects if _lost_label(suspect)}
+    excused = {
+        suspect.manifest.ref: _merged(suspect.live, suspect.manifest.body)
+        for suspect in suspects
+        if suspect.manifest.project in unlabelled and isinstance(answers.get(suspect.manifest.ref), Forbidden)
+    }
+    return {**answers, **excused}
+
+
+def _lost_label(suspect: Suspect) -> bool:
+    return suspect.live["kind"] == "Namespace" and MANAGED_BY not in suspect.live["metadata"].get("labels", {})
+
+
+def _merged(live: Any, wanted: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(live, dict) and isinstance(wanted, dict):
+        return {**live, **{key: _merged(live.get(key), value) for key, value in wanted.items()}}
+    return wanted
+
+
 def _foreign(comparison: Comparison) -> Iterator[Refusal]:
     for project, namespace in comparison.foreign.items():
         name = namespace["metadata"]["name"]
         text = f"a namespace {name} exists and is not jobq's: project {project} is left alone, and so is that namespace"
-        way_out = f"choose another name, or have an admin hand it over with: jobq project adopt {name}"
+        labels = f"{MANAGED_BY}={MANAGER} {PROJECT_LABEL}={project}"
+        way_out = f"choose another name; or an admin hands it over: kubectl label namespace {name} {labels}"
         yield Refusal(text, way_out, project)
 
 
@@ -164,9 +195,14 @@ def _refused(suspects: Iterable[Suspect], answers: Answers) -> Iterator[Refusal]
     for suspect in suspects:
         answer = answers.get(suspect.manifest.ref)
         if isinstance(answer, ClusterError):
-            yield Refusal(
-                f"{suspect.manifest.ref}: {answer}", answer.hint or "see the server's words", suspect.manifest.project
-            )
+            yield Refusal(f"{suspect.manifest.ref}: {answer}", _way_out(suspect, answer), suspect.manifest.project)
+
+
+def _way_out(suspect: Suspect, answer: ClusterError) -> str:
+    if ALLOW_PRIVILEGED in str(answer):
+        name = suspect.manifest.ref.name
+        return f"if an admin wants it: kubectl label namespace {name} {ALLOW_PRIVILEGED}=true"
+    return answer.hint or "ask the cluster's admins; these are the server's words"
 
 
 # ------------------------------------------------------------------------------------------------ fields, digests

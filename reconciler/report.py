@@ -73,19 +73,20 @@ def as_text(report: Report) -> str:
 def summary(report: Report) -> str:
     """The last line: the totals of what was done, or would be."""
     plan = report.plan
-    where = f"{plan.projects} projects on {plan.cluster}" if plan.projects != 1 else f"1 project on {plan.cluster}"
+    where = f"{plan.projects} project{'s' * (plan.projects != 1)} on {plan.cluster}"
+    refused = len(report.verdict.skipped)
+    parts = [*_totals(report), f"{plan.unchanged} unchanged", *([f"{refused} refused"] if refused else [])]
+    return f"{where}: {', '.join(parts)}"
+
+
+def _totals(report: Report) -> list[str]:
     if report.applied:
-        counts = Counter(outcome.result for outcome in report.outcomes)
-        done = ", ".join(f"{counts[result]} {result}" for result in Result if counts[result])
-        return f"{where}: {done or 'in sync'}, {plan.unchanged} unchanged"
-    if not plan.changes:
-        return f"{where}: in sync, {plan.unchanged} unchanged"
-    planned = Counter(change.action for change in plan.changes)
-    return (
-        f"{where}: "
-        + ", ".join(f"{planned[a]} {_VERBS[a]}" for a in Action if planned[a])
-        + f", {plan.unchanged} unchanged"
-    )
+        done = Counter(outcome.result for outcome in report.outcomes)
+        totals = [f"{done[result]} {result}" for result in Result if done[result]]
+    else:
+        planned = Counter(change.action for change in report.plan.changes)
+        totals = [f"{planned[action]} {_VERBS[action]}" for action in Action if planned[action]]
+    return totals or ([] if report.verdict.refusals else ["in sync"])
 
 
 def _effect_lines(plan: Plan) -> Iterator[str]:

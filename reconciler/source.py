@@ -5,21 +5,28 @@ answering is a SourceError with its fix: an unreadable repository is never one w
 """
 
 import os
+import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
-
-from git import Git
-from git.exc import GitCommandError, GitCommandNotFound
+from typing import TYPE_CHECKING
 
 from reconciler.documents import MAX_BYTES
 from reconciler.errors import SourceError
 from reconciler.model import File, Origin, Problem, Snapshot
 
+if TYPE_CHECKING:
+    from git import Git
+
 _ROOTS = ("jobq.toml", "projects.d", "templates")
 _SECONDS = 60
 _HERE = Path(__file__).resolve().parent.parent / "templates"
+_KEPT = re.compile(
+    "GIT_(?:AUTHOR|COMMITTER|EDITOR|ASKPASS|SSH|SSL|HTTP|PROXY|ALLOW_PROTOCOL|EXEC_PATH|PYTHON|CEILING_DIRECTORIES"
+    "|CONFIG_(?:GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_|VALUE_))"
+)
+"""Who a user is, how remotes are reached, and which settings count (safe.directory): all but which repository."""
 _KINDS = {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}
 _FIXES = (
     (
@@ -27,7 +34,8 @@ _FIXES = (
         "it belongs to another user; if you trust it: git config --global --add safe.directory {repo}",
     ),
     ("not a git repository", "name one with --repo DIR, or make one: git init"),
-    ("cannot change to", "there is no such folder: name another with --repo DIR"),
+    ("must be run in a work tree", "name a folder with a work tree, or read a commit: --ref HEAD"),
+    ("did not complete", "see what git waits for: git -C {repo} status"),
     ("ambiguous", "write more characters of the id"),
     ("promisor remote", "fetch what is missing: git -C {repo} fetch --refetch"),
     ("could not fetch", "fetch what is missing: git -C {repo} fetch --refetch"),
@@ -51,20 +59,22 @@ def read_commit(repo: Path, ref: str = "HEAD") -> Snapshot:
 
 
 def read_work_tree(repo: Path) -> Snapshot:
-    """What lies in the work tree now, staged or not; ``commit`` is empty. Raises: SourceError."""
-    git = _git(repo)
-    root = Path(_ask(git, repo, "rev-parse", "--show-toplevel"))
+    """What lies in the work tree now, staged or not, of what git could commit. Raises: SourceError."""
+    root = Path(_ask(_git(repo), repo, "rev-parse", "--show-toplevel"))
+    git = _git(root)
     files: dict[str, File] = {}
-    oddities: list[Problem] = []
-    found = list(_lying_about(root))
-    for path, status in found:
-        kind = "" if stat.S_ISREG(status.st_mode) else "a symbolic link" if stat.S_ISLNK(status.st_mode) else "no file"
-        problem = _oddity(path, kind, status.st_size)
+    oddities = _ignored(git, root)
+    for path, skipped in _in_work_tree(git, root).items():
+        found = _lstat(root, path, sparse=skipped)
+        if found is None:
+            continue
+        where, status = found
+        problem = _oddity(where, _kind(status.st_mode), status.st_size)
         if problem is not None:
-            oddities.append(problem)
+            oddities[where] = problem
         else:
             files[path] = File(_on_disk(root / path), "")
-    return Snapshot("", _with_blobs(git, repo, root, files), tuple(oddities))
+    return Snapshot("", _with_blobs(git, root, files), tuple(oddities.values()))
 
 
 def uncommitted(repo: Path) -> list[str]:
@@ -72,9 +82,8 @@ def uncommitted(repo: Path) -> list[str]:
     git = _git(repo)
     if _ask(git, repo, "rev-parse", "--is-bare-repository") == "true":
         return []
-    status = _ask(
-        git, repo, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *_top(*_ROOTS)
-    )
+    options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    status = _ask(git, repo, *_NO_PROGRAM, "status", *options, "--", *(f":(top){root}" for root in _ROOTS))
     return [line[3:] for line in status.split("\0") if line]
 
 
@@ -99,23 +108,31 @@ def templates(snapshot: Snapshot, folder: str) -> Mapping[str, tuple[str, str]]:
 # ------------------------------------------------------------------------------------------------ git
 
 
-def _git(repo: Path) -> Git:
+def _git(repo: Path) -> "Git":
     """Git in that folder. What a calling hook says of its own repository would lead git to another one: it goes."""
     if not repo.is_dir():
         raise SourceError(f"there is no folder {repo}", hint="name the projects repository with --repo DIR")
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
+    if not os.access(repo, os.X_OK):  # GitPython would take the current folder instead
+        raise SourceError(f"{repo} may not be entered by this user", hint="make the repository readable for this user")
+    for name in [name for name in os.environ if name.startswith("GIT_") and not _KEPT.match(name)]:
         del os.environ[name]
+    try:
+        from git import Git  # noqa: PLC0415 - its import fails where git isn't installed
+    except ImportError as error:
+        raise SourceError("git isn't installed, or not on PATH", hint="install git") from error
     git = Git(str(repo))
-    git.update_environment(GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", LC_ALL="C")
+    git.update_environment(GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", GIT_NO_REPLACE_OBJECTS="1", LC_ALL="C")
     return git
 
 
-def _ask(git: Git, repo: Path, *words: str) -> str:
+def _ask(git: "Git", repo: Path, *words: str) -> str:
     return _ask_bytes(git, repo, *words).decode("utf-8", "surrogateescape").strip("\n")
 
 
-def _ask_bytes(git: Git, repo: Path, *words: str, lines: Iterable[str] = ()) -> bytes:
+def _ask_bytes(git: "Git", repo: Path, *words: str, lines: Iterable[str] = ()) -> bytes:
     """Git's answer to one command that is given these lines on its standard input. Raises: SourceError."""
+    from git.exc import GitCommandError, GitCommandNotFound  # noqa: PLC0415 - as in _git
+
     with TemporaryFile() as given:
         given.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
         given.seek(0)
@@ -125,7 +142,7 @@ def _ask_bytes(git: Git, repo: Path, *words: str, lines: Iterable[str] = ()) -> 
                 istream=given,
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
-                kill_after_timeout=_SECONDS,
+                kill_after_timeout=None if os.name == "nt" else _SECONDS,  # GitPython refuses it on Windows
             )
         except GitCommandNotFound as error:
             raise SourceError("git isn't installed, or not on PATH", hint="install git") from error
@@ -143,21 +160,47 @@ def _failure(said: str, repo: Path) -> SourceError:
     return SourceError(f"git can't read {repo}: {reason}", hint=fix.format(repo=repo))
 
 
-def _commit(git: Git, repo: Path, ref: str) -> str:
+def _commit(git: "Git", repo: Path, ref: str) -> str:
+    """The full id of the commit that a revision names."""
     _ask(git, repo, "rev-parse", "--git-dir")
     try:
-        return _ask(git, repo, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+        commit = _resolve(git, repo, ref)
     except SourceError as error:
-        text = str(error)
-        if "ambiguous" in text and "short" in text:
+        if "ambiguous" in str(error) and "short" in str(error):
             raise
-        if ref == "HEAD":
-            hint = "commit first: git add . && git commit"
-            raise SourceError(
-                f"{repo} has no commit yet, or its HEAD names a branch that isn't there", hint=hint
-            ) from error
-        hint = "git branch -a and git tag list what there is; a tree or a file is no commit"
-        raise SourceError(f"{ref!r} is no commit in {repo}", hint=hint) from error
+        raise (_headless(git, repo) if ref == "HEAD" else _no_commit(repo, ref)) from error
+    _refuse_namesakes(git, repo, ref)
+    return commit
+
+
+def _resolve(git: "Git", repo: Path, ref: str) -> str:
+    return _ask(git, repo, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+
+
+def _no_commit(repo: Path, ref: str) -> SourceError:
+    hint = "git branch -a and git tag list what there is; a tree or a file is no commit"
+    return SourceError(f"{ref!r} is no commit in {repo}", hint=hint)
+
+
+def _headless(git: "Git", repo: Path) -> SourceError:
+    """Why HEAD names no commit."""
+    branches = _ask(git, repo, "for-each-ref", "--count=3", "--format=%(refname:short)", "refs/heads").split()
+    if not branches:
+        return SourceError(f"{repo} has no commit yet", hint="commit first: git add . && git commit")
+    try:
+        head = _ask(git, repo, "symbolic-ref", "--short", "HEAD")
+    except SourceError:
+        return SourceError(f"HEAD of {repo} names a commit that isn't there", hint=f"check it: git -C {repo} fsck")
+    hint = f"there is {', '.join(branches)}: git -C {repo} symbolic-ref HEAD refs/heads/{branches[0]}"
+    return SourceError(f"HEAD of {repo} names the branch {head}, which isn't there", hint=hint)
+
+
+def _refuse_namesakes(git: "Git", repo: Path, ref: str) -> None:
+    """A branch and a tag of one name: git takes the tag, a reader may mean the branch."""
+    names = [f"refs/heads/{ref}", f"refs/tags/{ref}"]
+    found = _ask(git, repo, "for-each-ref", "--format=%(refname)", *names).split()
+    if found == names and len({_resolve(git, repo, name) for name in names}) > 1:
+        raise SourceError(f"{ref!r} is a branch and a tag in {repo}", hint=f"write {names[0]} or {names[1]}")
 
 
 def _entry(line: str) -> tuple[str, str, str, int]:
@@ -177,7 +220,7 @@ def _oddity(path: str, kind: str, size: int) -> Problem | None:
     return None
 
 
-def _blobs(git: Git, repo: Path, ids: Iterable[str]) -> Mapping[str, bytes]:
+def _blobs(git: "Git", repo: Path, ids: Iterable[str]) -> Mapping[str, bytes]:
     """All contents by one `git cat-file`: a line of id, type and size, the bytes, a newline."""
     wanted = list(dict.fromkeys(ids))
     answer = _ask_bytes(git, repo, "cat-file", "--batch", lines=wanted)
@@ -197,32 +240,66 @@ def _blobs(git: Git, repo: Path, ids: Iterable[str]) -> Mapping[str, bytes]:
 # ------------------------------------------------------------------------------------------------ the work tree
 
 
-def _top(*paths: str) -> list[str]:
-    return [f":(top){path}" for path in paths]
+_NO_PROGRAM = ("-c", "core.fsmonitor=false")
+"""Reading starts no program that a repository's settings name."""
 
 
-def _lying_about(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Every path below the declared roots that is no folder, with what lstat says of it."""
-    for name in _ROOTS:
-        top = root / name
-        if top.is_symlink() or top.is_file():
-            yield name, top.lstat()
-        for folder, folders, files in os.walk(top):
-            links = [name for name in folders if Path(folder, name).is_symlink()]
-            for file in sorted([*files, *links]):
-                path = Path(folder, file)
-                yield path.relative_to(root).as_posix(), path.lstat()
+def _listed(git: "Git", root: Path, *which: str) -> list[str]:
+    listing = _ask(git, root, *_NO_PROGRAM, "ls-files", "-z", *which, "--exclude-standard", "--", *_ROOTS)
+    return [path for path in listing.split("\0") if path]
+
+
+def _in_work_tree(git: "Git", root: Path) -> Mapping[str, bool]:
+    """Every path that is tracked, or could be -> whether a sparse checkout leaves it out (``S`` in git's listing)."""
+    tagged = sorted(_listed(git, root, "-t", "--cached", "--others"), key=lambda line: line[2:])
+    return {line[2:].rstrip("/"): line.startswith("S") for line in tagged}
+
+
+def _ignored(git: "Git", root: Path) -> dict[str, Problem]:
+    """A warning of every declared-looking file that no commit will hold."""
+    paths = [path for path in _listed(git, root, "--others", "--ignored") if path.endswith((".yaml", ".toml", ".j2"))]
+    reason = "git ignores this file, so no commit will hold it"
+    return {path: Problem(Origin(path), reason, f"see git check-ignore -v {path}", warning=True) for path in paths}
+
+
+def _lstat(root: Path, path: str, *, sparse: bool) -> tuple[str, os.stat_result] | None:
+    """What lies there, or the link in the path that leads elsewhere; None where it was deleted. Raises: SourceError."""
+    parts = path.split("/")
+    try:
+        for length in range(1, len(parts) + 1):
+            where = "/".join(parts[:length])
+            status = (root / where).lstat()
+            if stat.S_ISLNK(status.st_mode):
+                break
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if sparse:
+            hint = f"git -C {root} sparse-checkout disable, or read a commit"
+            raise SourceError(f"a sparse checkout leaves out {path}", hint=hint) from error
+        return None
+    except OSError as error:
+        raise _unreadable(root / path, error) from error
+    return where, status
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISREG(mode):
+        return ""
+    return {stat.S_IFLNK: _KINDS["120000"], stat.S_IFDIR: _KINDS["160000"]}.get(stat.S_IFMT(mode), "a device or pipe")
+
+
+def _unreadable(path: Path, error: OSError) -> SourceError:
+    return SourceError(f"can't read {path}: {error.strerror}", hint="make it readable for this user")
 
 
 def _on_disk(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SourceError(f"can't read {path}: {error.strerror}", hint="make it readable for this user") from error
+        raise _unreadable(path, error) from error
 
 
-def _with_blobs(git: Git, repo: Path, root: Path, files: Mapping[str, File]) -> Mapping[str, File]:
+def _with_blobs(git: "Git", root: Path, files: Mapping[str, File]) -> Mapping[str, File]:
     """The files with the ids that git would give them."""
     paths = (str(root / path) for path in files)
-    ids = _ask_bytes(git, repo, "hash-object", "--stdin-paths", lines=paths).decode().split()
+    ids = _ask_bytes(git, root, "hash-object", "--stdin-paths", lines=paths).decode().split()
     return {path: File(file.data, blob) for (path, file), blob in zip(files.items(), ids, strict=True)}

@@ -328,7 +328,7 @@ def test_submit_refuses_before_sending(stage: Stage, plane: Plane, home: Path) -
     paused = raise_project(plane, home, state="paused", defaults=DEFAULTS)
     picky = raise_project(plane, home, defaults=DEFAULTS, priorities='["normal", "low"]')
     for words, code, message in [
-        (["-p", archived.project], 2, "is archived since 2026-10-01"),
+        (["-p", archived.project], 1, "is archived since 2026-10-01"),
         (["-p", paused.project], 1, "is paused"),
         (["-p", "nowhere"], 2, "there is no project 'nowhere'"),
         (["--priority", "nix"], 2, "there is no priority class 'nix'"),

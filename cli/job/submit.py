@@ -137,7 +137,7 @@ def _ready(cluster: Cluster, flag: str) -> Current:
     current = selection.current(cluster, flag)
     entry = current.entry
     if entry.state == "archived":
-        raise UsageError(f"project {entry.name!r} is archived since {entry.archived_on}", hint="choose another project")
+        raise JobqError(f"project {entry.name!r} is archived since {entry.archived_on}", hint="choose another project")
     if entry.state != "active":
         raise JobqError(f"project {entry.name!r} is {entry.state}: it takes no jobs", hint=whom_to_ask(entry))
     role = role_in(entry, current.caller, clock.today())
@@ -175,6 +175,7 @@ def _manifest(request: Request, current: Current, base: str, place: Body) -> Bod
         queue=entry.queue,
         submitted_by=current.caller.name,
         place=place,
+        restricted=entry.pod_security == "restricted",
     )
 
 

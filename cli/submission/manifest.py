@@ -31,9 +31,20 @@ def placement(flavor: Body) -> Body:
 
 
 def job(
-    request: Request, *, name: str, namespace: str, queue: str, submitted_by: str, place: Body | None = None
+    request: Request,
+    *,
+    name: str,
+    namespace: str,
+    queue: str,
+    submitted_by: str,
+    place: Body | None = None,
+    restricted: bool = False,
 ) -> Body:
-    """The manifest. ``suspend`` is true, so that it never runs before Kueue has seen it; ``place`` as ``placement``."""
+    """The manifest. ``suspend`` is true, so that it never runs before Kueue has seen it.
+
+    ``place`` as ``placement`` gives it; ``restricted`` where Pod Security wants pods to say that they are.
+    """
+    pod = _pod(request) | {key: value for key, value in (place or {}).items() if value}
     return {
         "apiVersion": JOB.api_version,
         "kind": JOB.kind,
@@ -49,7 +60,7 @@ def job(
             "completions": 1,
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": request.ttl_seconds,
-            "template": {"spec": _pod(request) | {key: value for key, value in (place or {}).items() if value}},
+            "template": {"spec": _restricted(pod) if restricted else pod},
         },
     }
 
@@ -88,6 +99,17 @@ def _pod(request: Request) -> Body:
             for claim, volume in _volumes(request.mounts).items()
         ]
     return pod
+
+
+def _restricted(pod: Body) -> Body:
+    """The pod as Pod Security's level restricted wants it said.
+
+    https://kubernetes.io/docs/concepts/security/pod-security-standards/
+    """
+    harmless = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    containers = [container | {"securityContext": harmless} for container in pod["containers"]]
+    whole = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    return pod | {"securityContext": whole, "containers": containers}
 
 
 def _container(request: Request) -> Body:
