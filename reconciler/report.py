@@ -133,7 +133,8 @@ def _folded(changes: Sequence[Change]) -> list[list[Change]]:
         because = (
             "" if change.action is Action.CREATE else change.because.partition(place)[0] if place else change.because
         )
-        groups.setdefault((change.action, change.ref.kind, because, fields), []).append(change)
+        name = "" if change.ref.name == change.project else change.ref.name
+        groups.setdefault((change.action, change.ref.kind, name, because, fields), []).append(change)
     kept = [group for group in groups.values() if len(group) > _MOST_ALIKE]
     folded = {id(change) for group in kept for change in group}
     singles = [[change] for change in changes if id(change) not in folded]
