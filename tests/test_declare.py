@@ -1,15 +1,23 @@
 """What project files and settings may say, and what is said of the rest: its place, and the way out."""
 
+import json
+import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.declare import declare
 from reconciler.errors import DeclarationInvalid
 from reconciler.forms import schema
 from reconciler.model import Declaration, File, Problem, Project, Role, Snapshot, SubjectKind, WhenInactive
+from tests.repository import Repository, scrubbed
 
 SETTINGS = 'cluster = "demo"\n'
 HEAD = "apiVersion: jobq.io/v1alpha1\nkind: Project\nmetadata: {name: vision}\nspec:\n  clusterQueue: gpu-shared\n"
@@ -289,6 +297,58 @@ def test_reserved(name: str) -> None:
     assert found == [f"3:18 the name {name!r} is reserved (choose another name)"]
 
 
+MISTAKES = """\
+apiVersion: jobq.io/v1alpha1
+kind: Project
+metadata: {name: vision}
+spec:
+  clusterQueue: gpu-shared
+  active: no
+  tags: vision
+  whenInactive: drian
+  Members: []
+  members:
+    - {user: "kim ", role: viewer}
+    - {user: lee, role: viewer, expires: 2027-02-30}
+  defaults:
+    time: 90
+    memory: 500m
+  limits: {jobs: 1e9, storage: &x 1Ti}
+  network: closed
+"""
+
+
+def test_ten_mistakes(repository: Repository) -> None:
+    """A file with ten mistakes is ten problems of the command, each at its place; other files are judged, too."""
+    repository.commit({"jobq.toml": SETTINGS, VISION: MISTAKES, "projects.d/b.yaml": HEAD.replace("vision", "B")})
+    command = [str(Path(sys.executable).with_name("jobq")), "validate", "-o", "json", str(repository.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=scrubbed(), timeout=60)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    places = re.findall(r"projects\.d/(\w+)\.yaml[^0-9]+(\d+)[^0-9]+(\d+)", done.stdout)
+    at = [f"{line}:{column}" for file, line, column in places if file == "vision"]
+    expected = ["6:11", "7:9", "8:17", "9:3", "11:14", "12:42", "14:11", "15:13", "16:18", "16:32", "17:12"]
+    assert at == expected
+    assert [file for file, _, _ in places].count("b") == 1
+
+
+def test_a_file_of_nothing_but_mistakes() -> None:
+    """Of one file no more problems are told than people can read; the others are told as ever."""
+    many = HEAD + "".join(f"  x{number}: 1\n" for number in range(10_000))
+    found = problems({VISION: many, "projects.d/a.yaml": "["})
+    assert [problem.origin.path for problem in found].count(VISION) == 51
+    assert "9,950 more problems in this file" in {problem.reason for problem in found}
+    assert [problem.origin.path for problem in found].count("projects.d/a.yaml") == 1
+
+
+@pytest.mark.parametrize("value", ["\u0662", "\u0661h", "\uff12", "\u00bd", "\u2167"])
+@pytest.mark.parametrize("word", ["cpu", "memory", "time", "ttl"])
+def test_digits_are_ascii(word: str, value: str) -> None:
+    """An amount in digits of another script is refused: Kubernetes would refuse it later."""
+    [problem] = problems({VISION: f"{HEAD}  defaults: {{{word}: '{value}'}}\n"})
+    assert problem.reason.startswith(f"spec.defaults.{word}: ")
+
+
 # ------------------------------------------------------------------------------------------------ warnings
 
 
@@ -303,6 +363,14 @@ def test_two_spellings() -> None:
         "8:5 Kim@example.org is a member already, at projects.d/vision.yaml:7:5, as kim@example.org"
     )
     assert len(found) == 1
+
+
+def test_double_behind_a_spelling() -> None:
+    """A member written twice is a problem, also where another spelling stands between; an accent has one spelling."""
+    members = "".join(f"  - {{user: {name}, role: viewer}}\n" for name in ("kim", "Kim", "Kim"))
+    found = problems({VISION: f"{HEAD}  members:\n{members}"})
+    assert [(problem.origin.line, problem.warning) for problem in found] == [(8, True), (9, False)]
+    assert len(warned("{user: jos\u00e9, role: viewer}", "{user: jose\u0301, role: viewer}")) == 1
 
 
 def test_one_without_the_prefix() -> None:
@@ -332,6 +400,17 @@ TOML = {
     'cluster = "demo"\n[guard]\ndisrupted = -1': "3:13 guard.disrupted: -1 is below zero",
     'cluster = "demo"\n[[kinds]]\ngroup = "x"': "2:3 kinds.0.resource is missing",
     'cluster = "demo"\ncluster = "x"': "2:",
+    'cluster = "demo"\n[guard]\ndisrupted = true': "3:13 guard.disrupted: true is neither a number nor a share",
+    'cluster = "demo"\n[guard]\ndisrupted = 1.5': "3:13 guard.disrupted: 1.5 is neither a number nor a share",
+    'cluster = "demo"\nqueue = 2027-03-31': "2:9 queue is 2027-03-31, not text",
+    'cluster = "demo"\nreserved = "a"': "2:12 reserved is 'a', not a list (write [a])",
+    'cluster = "demo"\nreserved = ["A"]': "2:12 reserved.0: 'A' is no name",
+    'cluster = "demo"\nmanagedNamespaceLabel = "x=a b"': "2:25 managedNamespaceLabel: 'x=a b' is no label",
+    'cluster = "demo"\n[networks]\nx = {"a b" = "c"}': "3:5 networks.x.'a b': 'a b' is no label's key",
+    'cluster = "demo"\n[networks]\nx = {a = "b c"}': "3:5 networks.x.a: 'b c' is no label's value",
+    'cluster = "demo"\nqueue = 012': "2:10 not TOML: ",
+    'cluster = "demo"\nx = 9007199254740993': "2:5 the number 9007199254740993 is above 2^53",
+    'cluster = "demo"\nqueue = "\\u200b"': "2:9 U+200B ZERO WIDTH SPACE is hidden behind an escape",
 }
 
 
@@ -355,3 +434,89 @@ def test_schema() -> None:
     """The schema that editors use is the one that the models give."""
     path = Path(__file__).parents[1] / "projects.d" / "schema.json"
     assert path.read_text(encoding="utf-8") == schema(), "make schema writes it anew"
+
+
+def allows(schema: Mapping[str, Any], value: object, defs: Mapping[str, Any]) -> bool:  # noqa: PLR0911 - a table of rules
+    """Whether a JSON schema allows a value, for the words of JSON schema that ours is made of."""
+    if "$ref" in schema:
+        return allows(defs[schema["$ref"].rpartition("/")[2]], value, defs)
+    if "anyOf" in schema:
+        return any(allows(choice, value, defs) for choice in schema["anyOf"])
+    kinds = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list, "null": type(None)}
+    if type(value) is not kinds[schema["type"]] or value not in schema.get("enum", [value]):
+        return False
+    if "const" in schema and value != schema["const"]:
+        return False
+    match value:
+        case dict():
+            fields, others = schema.get("properties", {}), schema.get("additionalProperties", True)
+            return (
+                value.keys() >= set(schema.get("required", ()))
+                and all(allows(fields[key], inner, defs) for key, inner in value.items() if key in fields)
+                and all(others and allows(others, inner, defs) for key, inner in value.items() if key not in fields)
+            )
+        case list():
+            return len(value) >= schema.get("minItems", 0) and all(allows(schema["items"], v, defs) for v in value)
+        case str():
+            return bool(schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)))
+        case int():
+            return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
+        case _:
+            return True
+
+
+FIELDS = [
+    "clusterQueue",
+    "displayName",
+    "tags",
+    "active",
+    "whenInactive",
+    "members",
+    "defaults",
+    "priorities",
+    "limits",
+]
+INNER = ["user", "group", "role", "cpu", "memory", "gpus", "env", "time", "jobs", "storage", "container", "requests"]
+ODD: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from([None, True, False, 0, 1, -1, 2**31, "", "a", "1", "2Gi", "1h", "viewer", "hold", "x" * 300]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(INNER), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), ODD, max_size=3), st.booleans())
+def test_what_the_schema_refuses_is_refused(spec: dict[str, Any], whole: bool) -> None:  # noqa: FBT001 - generated
+    """What an editor marks as wrong by the schema, declare refuses: the schema never claims more than is true."""
+    body = {"apiVersion": "jobq.io/v1alpha1", "kind": "Project", "metadata": {"name": "vision"}}
+    value = {**body, "spec": {**({"clusterQueue": "a"} if whole else {}), **spec}}
+    rules = json.loads(schema())
+    try:
+        declared({VISION: json.dumps(value)})
+    except DeclarationInvalid:
+        return
+    assert allows(rules, value, rules["$defs"])
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"clusterQueue": 5},
+        {"clusterQueue": "a", "active": "no"},
+        {"clusterQueue": "a", "tags": "vision"},
+        {"clusterQueue": "a", "priorities": []},
+        {"clusterQueue": "a", "network": "closed"},
+        {"clusterQueue": "a", "limits": {"jobs": -1}},
+        {"clusterQueue": "a", "members": [{"user": "kim"}]},
+        {"clusterQueue": "a", "members": [{"user": "", "role": "viewer"}]},
+        {"clusterQueue": "a", "defaults": {"env": {"A": 1}}},
+        {"clusterQueue": "a", "displayName": "x" * 257},
+        {"clusterQueue": "a", "unknown": 1},
+    ],
+)
+def test_the_schema_refuses(spec: dict[str, Any]) -> None:
+    """Types, words, bounds and unknown fields are refused by the schema and by declare alike."""
+    value = {"apiVersion": "jobq.io/v1alpha1", "kind": "Project", "metadata": {"name": "vision"}, "spec": spec}
+    rules = json.loads(schema())
+    assert not allows(rules, value, rules["$defs"])
+    assert len(problems({VISION: json.dumps(value)})) == 1

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.documents import MAX_BYTES, MAX_PROBLEMS, Document, bounded, dump, read, read_template, read_toml
+from tests.naughty import ALL_VISIBLE
 
 DAY = date(2027, 3, 31)
 
@@ -368,3 +369,13 @@ def test_nothing_breaks_the_reader(data: bytes) -> None:
         lines = data.count(b"\n") + data.count(b"\r") + 1
         assert isinstance(document.value, dict) or document.problems
         assert all(1 <= problem.origin.line <= lines for problem in document.problems)
+
+
+def test_odd_texts_are_written_as_text() -> None:
+    """However odd a text looks, it is written so that it reads back as itself: as a value, in a list, and as a key."""
+    values = [{"a": text, "b": [text, {"c": text}]} for text in ALL_VISIBLE]
+    found = read_template(dump(values), "written.yaml")
+    assert [document.value for document in found] == values
+    for text in ALL_VISIBLE:
+        key = of(dump([{text: "x"}]))
+        assert key.value == {text: "x"}
