@@ -5,6 +5,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,48 @@ def test_links_and_submodules(full: Repository, tmp_path: Path) -> None:
     assert "a submodule" in {p.origin.path: p.reason for p in read(full).oddities}["projects.d/sub"]
 
 
+def test_work_tree_as_git_sees_it(full: Repository, tmp_path: Path) -> None:
+    """In a work tree ignored files are named and not read, deleted ones are gone, foreign repositories are problems."""
+    full.commit({".gitignore": "*.swp\nsecret.yaml\n"})
+    full.write({"projects.d/secret.yaml": "x", "projects.d/.vision.yaml.swp": "x"})
+    (full.root / "projects.d/speech.yaml").unlink()
+    Repository.new(full.root / "projects.d" / "inner").commit({"a.yaml": "x"})
+    found = source.read_work_tree(full.root / "projects.d")
+    assert found.files.keys() == DECLARED - {"projects.d/speech.yaml"}
+    assert {problem.origin.path: problem.warning for problem in found.oddities} == {
+        "projects.d/secret.yaml": True,
+        "projects.d/inner": False,
+    }
+    (full.root / "projects.d" / "vision.yaml").unlink()
+    os.mkfifo(full.root / "projects.d" / "vision.yaml")
+    reasons = {problem.origin.path: problem.reason for problem in source.read_work_tree(full.root).oddities}
+    assert reasons["projects.d/vision.yaml"] == "a device or pipe can't declare anything"
+    shutil.move(full.root / "projects.d", tmp_path / "elsewhere")
+    (full.root / "projects.d").symlink_to(tmp_path / "elsewhere")
+    found = source.read_work_tree(full.root)
+    assert {problem.origin.path for problem in found.oddities} == {"projects.d"}
+    assert found.files.keys() == {"jobq.toml", "templates/project/extra.yaml.j2"}
+
+
+def test_sparse_checkout(full: Repository) -> None:
+    """A work tree that leaves declared files out is refused, with the command that brings them: not fewer projects."""
+    expected = read(full)
+    full.git("sparse-checkout", "set", "--no-cone", "/jobq.toml")
+    with pytest.raises(SourceError, match="a sparse checkout leaves out") as error:
+        source.read_work_tree(full.root)
+    assert "sparse-checkout disable" in error.value.hint
+    assert read(full) == expected
+
+
+def test_bare_work_tree(full: Repository, tmp_path: Path) -> None:
+    """A bare repository has no work tree, and nothing uncommitted."""
+    bare = clone(full, tmp_path / "bare", "--bare")
+    with pytest.raises(SourceError, match="work tree") as error:
+        source.read_work_tree(bare.root)
+    assert "read a commit" in error.value.hint
+    assert source.uncommitted(bare.root) == []
+
+
 def test_linked_folder(full: Repository, tmp_path: Path) -> None:
     """A projects.d that is a link to elsewhere is a problem, not an empty folder."""
     shutil.move(full.root / "projects.d", tmp_path / "elsewhere")
@@ -150,6 +193,23 @@ def test_no_commit(full: Repository, ref: str) -> None:
     said = complaint(full, ref)
     assert f"{ref!r} is no commit" in said
     assert "git branch -a" in said
+
+
+def test_namesakes(full: Repository) -> None:
+    """A branch and a tag of one name are refused where they differ; with their whole names they can be told apart."""
+    full.git("tag", "same", "HEAD~1")
+    full.git("branch", "same")
+    assert "refs/heads/same" in complaint(full, "same")
+    assert read(full, "refs/heads/same") == read(full)
+    full.git("tag", "--force", "same", "HEAD")
+    assert read(full, "same") == read(full)
+
+
+def test_replaced_objects(full: Repository) -> None:
+    """Same commit, same bytes: what `git replace` puts in an object's place here is not what others read."""
+    expected = read(full)
+    full.git("replace", expected.commit, full.git("rev-parse", "HEAD~1"))
+    assert read(full) == expected
 
 
 def test_ambiguous(full: Repository) -> None:
@@ -262,9 +322,20 @@ def test_no_commit_yet(repository: Repository) -> None:
 
 
 def test_missing_branch(full: Repository) -> None:
-    """A HEAD that names a branch that isn't there."""
+    """A HEAD that names a branch that isn't there: which one, what there is instead, and how to choose it."""
     full.git("symbolic-ref", "HEAD", "refs/heads/nowhere")
-    assert "HEAD names a branch that isn't there" in complaint(full)
+    said = complaint(full)
+    assert "names the branch nowhere, which isn't there" in said
+    assert "there is main: git -C" in said
+
+
+def test_missing_commit(full: Repository) -> None:
+    """A detached HEAD whose commit is gone, or a branch whose commit is: damage, not a beginning."""
+    full.git("checkout", "--quiet", "--detach")
+    (full.root / ".git" / "HEAD").write_text("0" * 39 + "1\n")
+    said = complaint(full)
+    assert "no commit yet" not in said
+    assert "fsck" in said
 
 
 def test_unreadable_objects(full: Repository) -> None:
@@ -299,6 +370,33 @@ def test_git_is_not_installed(full: Repository, monkeypatch: pytest.MonkeyPatch)
     """Without git on PATH: install it."""
     monkeypatch.setenv("PATH", "/nowhere")
     assert "git isn't installed" in complaint(full)
+
+
+def test_git_is_not_installed_at_all(full: Repository, tmp_path: Path) -> None:
+    """Without git on PATH from the beginning: one sentence, exit 1, and no traceback."""
+    command = [sys.executable, "-m", "cli.main", "validate", str(full.root)]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env=scrubbed() | {"PATH": str(tmp_path)}
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: git isn't installed, or not on PATH\nhint: install git\n"
+
+
+def test_forbidden_folder(full: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that may not be entered is refused: the current folder's repository is never read in its place."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "may not be entered" in complaint(full)
+
+
+def test_a_users_own_settings(full: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What says how remotes are reached and whom to trust is kept; what names another repository goes."""
+    monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -i key")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "0")
+    monkeypatch.setenv("GIT_NAMESPACE", "other")
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.bare=true'")
+    read(full)
+    assert {"GIT_SSH_COMMAND", "GIT_CONFIG_COUNT"} <= os.environ.keys()
+    assert not {"GIT_NAMESPACE", "GIT_CONFIG_PARAMETERS"} & os.environ.keys()
 
 
 def test_called_from_a_hook(full: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
