@@ -10,7 +10,7 @@ from tests.controlplane.plane import Extent, Plane, start
 from tests.repository import Repository
 from tests.world import World, clear, install
 
-__all__ = ["api_plane", "plane", "repository", "world"]
+__all__ = ["api_plane", "plane", "repository", "whole_plane", "world"]
 
 
 @pytest.fixture
@@ -33,3 +33,11 @@ def world(api_plane: Plane, repository: Repository) -> World:
     clear(api_plane)
     kubeconfig = api_plane.service_account_kubeconfig("jobq-system", "jobq-reconciler")
     return World(api_plane, repository, kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def whole_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    """A control plane with Kueue and nodes, to be reconciled as a whole."""
+    with start() as own:
+        install(own, tmp_path_factory.mktemp("bootstrap"))
+        yield own

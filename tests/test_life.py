@@ -1,6 +1,5 @@
 """A project's life on a real control plane: paused, archived, restored, moved, expired; and the guard on all of it."""
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -8,22 +7,14 @@ import pytest
 
 from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, POD, WORKLOAD
 from reconciler.model import Report, Weight
-from tests.controlplane.plane import Plane, start
+from tests.controlplane.plane import Plane
 from tests.repository import Repository, project
-from tests.world import TODAY, World, eventually, install
+from tests.world import TODAY, World, eventually
 
 pytestmark = pytest.mark.xdist_group("life")
 MEMBERS = [{"user": "kim@example.org", "role": "researcher"}, {"group": "oidc:vision", "role": "viewer"}]
 VISION = project("vision", members=MEMBERS)
 SPEECH = project("speech", members=[{"group": "oidc:speech", "role": "researcher"}])
-
-
-@pytest.fixture(scope="module")
-def whole_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
-    """A control plane with Kueue and nodes, to be reconciled as a whole."""
-    with start() as own:
-        install(own, tmp_path_factory.mktemp("bootstrap"))
-        yield own
 
 
 @pytest.fixture
