@@ -35,25 +35,26 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime, time
 from decimal import Decimal
 from io import StringIO
 from itertools import islice
 from typing import Any, NoReturn, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined] # from the extra oldlibyaml
+from ruamel.yaml.cyaml import CEmitter, CParser  # type: ignore[attr-defined] # from the extra oldlibyaml
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
+    DocumentEndEvent,
     DocumentStartEvent,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
     SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+    StreamStartEvent,
 )
-from ruamel.yaml.representer import RoundTripRepresenter
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from reconciler.model import Origin, Problem
 
@@ -614,75 +615,102 @@ _BARE = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][A-Za-z0-
 """Text that every reader of YAML, old and new, takes for the same text without quotes."""
 
 
-class _Representer(RoundTripRepresenter):
-    """Writes fractions in digits: 1e-07 is text to YAML 1.1."""
-
-
-def _in_digits(writer: _Representer, value: float) -> _Event:
-    return writer.represent_scalar("tag:yaml.org,2002:float", format(Decimal(repr(value)), "f"))
-
-
-_Representer.add_representer(float, _in_digits)
-
-
 def dump(values: Iterable[Any]) -> str:
     """Block style YAML, one document a value, keys in their order; text that some reader could misread is quoted."""
-    writer = YAML()
-    writer.Representer = _Representer
-    writer.width = 10_000
-    writer.explicit_start = True
     stream = StringIO()
-    writer.dump_all([_written(value) for value in values], stream)
+    writer = CEmitter(stream, width=1_000_000, allow_unicode=True)
+    for event in _stream(values):
+        writer.emit(event)
     return stream.getvalue()
 
 
-def _written(value: Any) -> Any:  # noqa: ANN401 - any plain value
+def _stream(values: Iterable[Any]) -> Iterator[_Event]:
+    yield StreamStartEvent()
+    for value in values:
+        yield DocumentStartEvent(explicit=True)
+        yield from _written(value)
+        yield DocumentEndEvent(explicit=False)
+    yield StreamEndEvent()
+
+
+def _written(value: Any) -> Iterator[_Event]:  # noqa: ANN401 - any plain value
     match value:
         case dict():
-            return {_written(key): _written(inner) for key, inner in value.items()}
+            yield MappingStartEvent(None, None, implicit=True, flow_style=False)
+            for key, inner in value.items():
+                yield _written_scalar(key)
+                yield from _written(inner)
+            yield MappingEndEvent()
         case list() | tuple():
-            return [_written(item) for item in value]
-        case str() if not _BARE.fullmatch(value):
-            return DoubleQuotedScalarString(value)
+            yield SequenceStartEvent(None, None, implicit=True, flow_style=False)
+            for item in value:
+                yield from _written(item)
+            yield SequenceEndEvent()
         case _:
-            return value
+            yield _written_scalar(value)
+
+
+def _written_scalar(value: object) -> _Event:
+    match value:
+        case None | bool():
+            return _scalar("null" if value is None else str(value).lower(), "")
+        case float():
+            digits = format(Decimal(repr(value)), "f")  # 1e-07 is text to YAML 1.1
+            return _scalar(digits if "." in digits else f"{digits}.0", "")
+        case str() if not _BARE.fullmatch(value):
+            return _scalar(value, "|" if "\n" in value else '"')  # libyaml quotes what can't stand in a block
+        case _:
+            return _scalar(str(value), "")
+
+
+def _scalar(text: str, style: str) -> _Event:
+    return ScalarEvent(None, None, (not style, bool(style)), text, style=style)
 
 
 # --- TOML
 
 
-_TOML_KEY = r"(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')"
-_TOML_LINE = re.compile(
-    rf"\s*(?:(?P<array>\[\[)\s*(?P<item>{_TOML_KEY}(?:\s*\.\s*{_TOML_KEY})*)\s*\]\]"
-    rf"|\[\s*(?P<table>{_TOML_KEY}(?:\s*\.\s*{_TOML_KEY})*)\s*\]"
-    rf"|(?P<key>{_TOML_KEY}(?:\s*\.\s*{_TOML_KEY})*)\s*=\s*(?P<value>\S?))"
-)
-_TOML_TOKEN = re.compile(
-    r"""#[^\n]*|\"{3}(?:\\.|[^\\])*?\"{3,5}|'{3}.*?'{3,5}|\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'""", re.DOTALL
-)
+_TOML_STRING = r"""\"{3}(?:\\.|[^\\])*?\"{3,5}|'{3}.*?'{3,5}|\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'"""
+_TOML_KEY = re.compile(rf"[A-Za-z0-9_-]+|{_TOML_STRING}", re.DOTALL)
+_TOML_SCALAR = re.compile(rf"{_TOML_STRING}|[^\]}},#\n]+", re.DOTALL)
+_TOML_BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
 _TOML_ERROR = re.compile(r"(?P<reason>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)")
 
 
 def read_toml(data: bytes, path: str) -> Document:
-    """A TOML file. Positions are found by a scan of its lines: those of tables and keys, not of items in a list."""
+    """A TOML file, as strict as a YAML one, with the places of all keys, values and items."""
     source = _decode(data, path)
     if isinstance(source, Document):
         return source
     if source.problems:
         return _failed(source.problems, path)
     try:
-        value = tomllib.loads(source.text)
-    except tomllib.TOMLDecodeError as error:
-        return _failed([_toml_problem(str(error), source)], path)
-    except RecursionError:
-        return _failed([Problem(Origin(path), f"nested more than {MAX_DEPTH} deep")], path)
-    except ValueError as error:  # Python's own limit of digits (https://docs.python.org/3/library/stdtypes.html)
-        return _failed([Problem(Origin(path), f"a number that can't be kept: {error}", "write it in quotes")], path)
-    places, keys = _toml_places(source)
-    document = Document(value, places, keys)
+        value = _toml_value(source)
+    except _Halt as halt:
+        return _failed([halt.problem], path)
+    scan = _TomlScan(source)
+    scan.document()
+    document = Document(value, scan.places, scan.keys)
     unfit = [(at, found) for at, inner in _leaves(value) if (found := _unfit(inner))]
     problems = [Problem(document.place(at), *found) for at, found in unfit]
     return replace(document, refused=frozenset(at for at, _ in unfit), problems=sorted(problems))
+
+
+def _toml_value(source: _Source) -> dict[str, Any]:
+    """Raises: _Halt."""
+    deep = Problem(Origin(source.path), f"nested more than {MAX_DEPTH} deep")
+    try:
+        value = tomllib.loads(source.text)
+    except tomllib.TOMLDecodeError as error:
+        raise _Halt(_toml_problem(str(error), source)) from error
+    except RecursionError as error:
+        raise _Halt(deep) from error
+    except ValueError as error:  # Python's own limit of digits (https://docs.python.org/3/library/stdtypes.html)
+        problem = Problem(Origin(source.path), f"a number that can't be kept: {error}", "write it in quotes")
+        raise _Halt(problem) from error
+    if any(len(at) > MAX_DEPTH for at, _ in _leaves(value)):
+        raise _Halt(deep)
+    return value
 
 
 def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401 - what tomllib gives
@@ -706,6 +734,10 @@ def _unfit(value: object) -> tuple[str, str] | None:
         return (f"{_visible(hidden)} is hidden behind an escape", "delete it") if hidden else None
     if isinstance(value, int) and abs(value) > MAX_INTEGER:
         return f"the number {_short(str(value))} is above 2^53", "JSON readers round it"
+    if isinstance(value, float) and not abs(value) <= MAX_INTEGER:
+        return f"the number {value} can't be kept exactly", "write it in quotes for text"
+    if isinstance(value, datetime | time):
+        return f"{value.isoformat()} has a time of day", "write a date, or it in quotes for text"
     return None
 
 
@@ -718,36 +750,88 @@ def _toml_problem(message: str, source: _Source) -> Problem:
     return Problem(place, f"not TOML: {found['reason'][0].lower()}{found['reason'][1:]}")
 
 
-def _toml_places(source: _Source) -> tuple[dict[Path, Origin], dict[Path, Origin]]:
-    places: dict[Path, Origin] = {(): Origin(source.path, 1, 1)}
-    keys: dict[Path, Origin] = {}
-    here: Path = ()
-    items: dict[Path, int] = {}
-    for number, line in enumerate(_TOML_TOKEN.sub(_blank, source.text).split("\n"), 1):
-        found = _TOML_LINE.match(line)
-        if found is None:
-            continue
-        if found["array"]:
-            table = _toml_path(found["item"])
-            items[table] = items.get(table, -1) + 1
-            here = (*table, items[table])
-            places.setdefault(table, Origin(source.path, number, found.start("item") + 1))
-            places[here] = Origin(source.path, number, found.start("item") + 1)
-        elif found["table"]:
-            here = _toml_path(found["table"])
-            places[here] = keys[here] = Origin(source.path, number, found.start("table") + 1)
-        else:
-            key = (*here, *_toml_path(found["key"]))
-            keys.setdefault(key, Origin(source.path, number, found.start("key") + 1))
-            places.setdefault(key, Origin(source.path, number, found.start("value") + 1))
-    return places, keys
+class _TomlScan:
+    """Where keys and values stand, which tomllib doesn't say, in a text that it has accepted."""
 
+    def __init__(self, source: _Source) -> None:
+        self.text = source.text
+        self.path = source.path
+        self.starts = _line_starts(source.text)
+        self.at = 0
+        self.places: dict[Path, Origin] = {(): Origin(source.path, 1, 1)}
+        self.keys: dict[Path, Origin] = {}
+        self.lengths: dict[Path, int] = {}
+        """Of the arrays of tables so far."""
 
-def _blank(found: re.Match[str]) -> str:
-    """Text of several lines without its words, of which some may look like keys."""
-    text = found[0]
-    return re.sub(r"[^\n]", "_", text) if text.startswith(('"""', "'''")) else text
+    def document(self) -> None:
+        """Fills ``places`` and ``keys``."""
+        table: Path = ()
+        while self._next():
+            if self._next() == "[":
+                table = self._header()
+            else:
+                self._pair(table)
 
+    def _next(self) -> str:
+        """The next character that is neither blank nor comment; empty at the end."""
+        self.at = _TOML_BLANK.match(self.text, self.at).end()  # type: ignore[union-attr] # it matches nothing, too
+        return self.text[self.at : self.at + 1]
 
-def _toml_path(text: str) -> Path:
-    return tuple(part.strip("\"'") for part in re.findall(_TOML_KEY, text))
+    def _header(self) -> Path:
+        """A line ``[a.b]`` or ``[[a.b]]``: the table that the pairs below it belong to."""
+        brackets = 2 if self.text.startswith("[[", self.at) else 1
+        self.at += brackets
+        path, origin = self._say(())
+        if brackets == 2:  # noqa: PLR2004 - an array of tables
+            self.lengths[path] = self.lengths.get(path, 0) + 1
+            self.places[self._last(path)] = origin
+        self.at += brackets
+        return self._last(path)
+
+    def _pair(self, path: Path) -> None:
+        inner, _ = self._say(path)
+        self.at += 1  # the equals sign
+        self._value(inner)
+
+    def _say(self, path: Path) -> tuple[Path, Origin]:
+        """Notes every part of a dotted key; gives the whole path, and where its last part stands."""
+        while True:
+            self._next()
+            found = _TOML_KEY.match(self.text, self.at)
+            assert found  # noqa: S101 - it is TOML
+            origin = _place(self.starts, self.path, self.at)
+            path = (*self._last(path), *tomllib.loads(f"{found[0]}=0"))
+            self.keys.setdefault(path, origin)
+            self.places.setdefault(path, origin)
+            self.at = found.end()
+            if self._next() != ".":
+                return path, origin
+            self.at += 1
+
+    def _last(self, path: Path) -> Path:
+        """Of an array of tables its last table, of anything else itself."""
+        return (*path, self.lengths[path] - 1) if path in self.lengths else path
+
+    def _value(self, path: Path) -> None:
+        start = self._next()
+        self.places[path] = _place(self.starts, self.path, self.at)
+        if start in "[{":
+            self.at += 1
+            self._items(path, "]" if start == "[" else "}")
+            return
+        found = _TOML_SCALAR.match(self.text, self.at)
+        assert found  # noqa: S101 - it is TOML
+        self.at = found.end()
+
+    def _items(self, path: Path, end: str) -> None:
+        """What an array or an inline table holds."""
+        index = 0
+        while (character := self._next()) != end:
+            if character == ",":
+                self.at += 1
+                index += 1
+            elif end == "]":
+                self._value((*path, index))
+            else:
+                self._pair(path)
+        self.at += 1
