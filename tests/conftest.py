@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from tests.repository import Repository
 from tests.world import World, clear, install
 
 __all__ = ["api_plane", "plane", "repository", "whole_plane", "world"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background job, which programs under test inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
