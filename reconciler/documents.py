@@ -714,14 +714,14 @@ def _toml_value(source: _Source) -> dict[str, Any]:
 
 
 def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401 - what tomllib gives
-    """Every scalar and every key, with its path."""
+    """Every key and every scalar or empty collection, with its path."""
     waiting = [(path, value)]
     while waiting:
         path, value = waiting.pop()
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             waiting += [((*path, key), inner) for key, inner in value.items()]
             yield from (((*path, key), key) for key in value)
-        elif isinstance(value, list):
+        elif isinstance(value, list) and value:
             waiting += [((*path, index), inner) for index, inner in enumerate(value)]
         else:
             yield path, value
