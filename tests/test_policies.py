@@ -1,361 +1,946 @@
-"""Roles and admission policies on a real control plane: what members and reconciler may do, and may not."""
+"""Roles and admission policies on a whole control plane: what each may do, what is refused, and by whom.
+
+Attempts are dry-runs: the server admits or refuses them as always, and keeps nothing.
+"""
 
 import json
-import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import reduce
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
-from reconciler.kinds import JOB, LOCAL_QUEUE, POD, WORKLOAD
+from reconciler.cluster import Body, Resource
+from reconciler.errors import ClusterError, NotFound
+from reconciler.kinds import (
+    BOOTSTRAP_KINDS,
+    CLUSTER_QUEUE,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    EVENT,
+    JOB,
+    LIMIT_RANGE,
+    LOCAL_QUEUE,
+    NAMESPACE,
+    NETWORK_POLICY,
+    POD,
+    PRIORITY_CLASS,
+    RESOURCE_FLAVOR,
+    RESOURCE_QUOTA,
+    ROLE,
+    ROLE_BINDING,
+    SELF_SUBJECT_ACCESS_REVIEW,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    WORKLOAD,
+)
+from reconciler.kube import KubeCluster, _path, connect
+from reconciler.model import Weight
+from tests.controlplane.kueue import USER as KUEUE
 from tests.controlplane.plane import Plane
-from tests.repository import Repository, project, scrubbed
-from tests.world import World, eventually
+from tests.repository import Repository, project
+from tests.world import SUCCESSES, World, eventually
 
-pytestmark = pytest.mark.xdist_group("life")
+pytestmark = pytest.mark.xdist_group("policies")
 
-HOME, OTHER = "fenced", "neighbour"
+# ------------------------------------------------------------------------------------------------ who refuses
+
+YES: Final = ""
+RBAC: Final = 'is forbidden: User "'
+GRANT: Final = "is attempting to grant RBAC permissions not currently held"
+
+
+def policy(name: str) -> str:
+    return f"ValidatingAdmissionPolicy 'jobq-{name}'"
+
+
+MEMBERS, PRIORITY, PODS = policy("jobs-members"), policy("jobs-priority"), policy("jobs-pods")
+MADE, WORKLOADS = policy("workloads-made"), policy("workloads")
+NAMESPACED, NAMESPACES = policy("reconciler-namespaced"), policy("reconciler-namespaces")
+BINDINGS = policy("reconciler-rolebindings")
+
+# ------------------------------------------------------------------------------------------------ what is asked
+
+HOME, OTHER, STRANGE, LIFE = "fenced", "neighbour", "fenced-strange", "fenced-life"
+"""Two projects, the second without a list of priorities; a namespace of nobody's; a project that comes and goes."""
+RUNS, WAITS = "runs", "waits"
 ROLES = ("viewer", "researcher", "maintainer")
-SETTINGS = 'openNetwork = ["fenced"]\n'
-MEMBERS, PRIORITY, PODS, WORKLOADS = (
-    f"ValidatingAdmissionPolicy 'jobq-{name}'" for name in ("jobs-members", "jobs-priority", "jobs-pods", "workloads")
-)
-NAMESPACED, NAMESPACES, BINDINGS = (
-    f"ValidatingAdmissionPolicy 'jobq-reconciler-{name}'" for name in ("namespaced", "namespaces", "rolebindings")
-)
-RBAC = "forbidden: User"
+RECONCILER = "system:serviceaccount:jobq-system:jobq-reconciler"
+
+SECRET = Resource("", "v1", "secrets", "Secret")
+CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+CRON_JOB = Resource("batch", "v1", "cronjobs", "CronJob")
+DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
+PEEK = Resource("visibility.kueue.x-k8s.io", "v1beta2", "localqueues", "LocalQueue")
+CRD = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
+WRAPPER = Resource("workload.codeflare.dev", "v1beta2", "appwrappers", "AppWrapper")
+_KINDS: Mapping[str, Resource] = {
+    resource.kind: resource
+    for resource in (
+        *BOOTSTRAP_KINDS,
+        *(JOB, POD, WORKLOAD, LOCAL_QUEUE, SERVICE, NETWORK_POLICY, RESOURCE_QUOTA, LIMIT_RANGE),
+        *(SECRET, CLAIM, CRON_JOB, DEPLOYMENT, WRAPPER),
+    )
+}
 
 
-@pytest.fixture(scope="module")
-def fenced(whole_plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Two projects, made by the reconciler under its own token; in the first one a job runs and one waits."""
-    kubeconfig = whole_plane.service_account_kubeconfig("jobq-system", "jobq-reconciler")
-    world = World(whole_plane, Repository.new(tmp_path_factory.mktemp("fenced") / "repository"), kubeconfig)
-    members = [{"user": person(role), "role": role} for role in ROLES]
-    home = project(HOME, members=members, priorities=["normal", "low"], clusterQueue="fake-shared", network="open")
-    world.repository.declare(home, project(OTHER, clusterQueue="fake-shared"), settings=SETTINGS)
-    first = world.reconcile()  # it may archive what earlier tests left
-    assert first.applied or world.reconcile(approved=first.plan.disruption).applied
-    world.admin.create(JOB, job("runs"))
-    world.admin.create(JOB, job("waits", cpu="1000"))
-    assert eventually(lambda: len(world.admin.list(WORKLOAD, namespace=HOME).items) == 2)
-    assert eventually(lambda: bool(world.admin.list(POD, namespace=HOME).items))
-    return world
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request. ``{pod}``, ``{running}`` and ``{waiting}`` in the path are HOME's pod and Workloads."""
+
+    method: str
+    path: str
+    body: object = None
+    content: str = "application/json"
+
+
+def read(resource: Resource, name: str = "", sub: str = "", namespace: str = HOME) -> Ask:
+    return Ask("GET", _at(resource, namespace, name, sub))
+
+
+def create(body: Body, name: str = "", sub: str = "") -> Ask:
+    return Ask("POST", _at(_KINDS[body["kind"]], body["metadata"].get("namespace", ""), name, sub), body)
+
+
+def apply(body: Body) -> Ask:
+    """Server-side apply, as the reconciler does."""
+    meta = body["metadata"]
+    path = _at(_KINDS[body["kind"]], meta.get("namespace", ""), meta["name"])
+    return Ask(
+        "PATCH", path + "?fieldManager=jobq&force=true", json.dumps(body).encode(), "application/apply-patch+yaml"
+    )
+
+
+def patch(resource: Resource, name: str, change: Body, sub: str = "", namespace: str = HOME) -> Ask:
+    return Ask("PATCH", _at(resource, namespace, name, sub), change, "application/merge-patch+json")
+
+
+def remove(resource: Resource, name: str = "", namespace: str = HOME) -> Ask:
+    return Ask("DELETE", _at(resource, namespace, name))
+
+
+def may(verb: str, plural: str, sub: str = "", name: str = "") -> Ask:
+    """Whether RBAC allows it, where doing it would take more than the API server."""
+    wanted = {"namespace": HOME, "verb": verb, "resource": plural, "subresource": sub, "name": name}
+    return Ask("POST", _at(SELF_SUBJECT_ACCESS_REVIEW, ""), {"spec": {"resourceAttributes": wanted}})
+
+
+def _at(resource: Resource, namespace: str, name: str = "", sub: str = "") -> str:
+    return _path(resource, namespace, name, sub).replace("%7B", "{").replace("%7D", "}")
+
+
+# ------------------------------------------------------------------------------------------------ objects to ask with
 
 
 def person(role: str) -> str:
     return f"{role}@example.org"
 
 
-def job(name: str, cpu: str = "100m", **template: object) -> dict[str, Any]:
-    container = {"name": "main", "image": "example.org/x:1", "resources": {"requests": {"cpu": cpu}}}
-    labels = {"kueue.x-k8s.io/queue-name": "main", "kueue.x-k8s.io/priority-class": "normal"}
-    pod = {"restartPolicy": "Never", "containers": [container], **template}
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name, "namespace": HOME, "labels": labels},
-        "spec": {"suspend": True, "template": {"spec": pod}},
+def plain(kind: str, name: str = "try", namespace: str = HOME, **rest: object) -> Body:
+    resource = _KINDS[kind]
+    place = {"namespace": namespace} if resource.namespaced else {}
+    return {"apiVersion": resource.api_version, "kind": kind, "metadata": {"name": name, **place}, **rest}
+
+
+def template(cpu: str = "100m", **more: object) -> Body:
+    command = ["sh", "-c", "echo hello; exec sleep 600"]
+    container = {
+        "name": "main",
+        "image": "example.org/x:1",
+        "command": command,
+        "resources": {"requests": {"cpu": cpu}},
     }
+    return {"spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [container], **more}}
 
 
-def labelled(**labels: str | None) -> dict[str, Any]:
-    """A job with other labels of Kueue; None: without it."""
-    made = job("try")
-    for word, value in labels.items():
-        key = f"kueue.x-k8s.io/{word.replace('_', '-')}"
-        made["metadata"]["labels"].pop(key, None)
-        if value is not None:
-            made["metadata"]["labels"][key] = value
+def job(name: str = "try", namespace: str = HOME, *, cpu: str = "100m", **more: object) -> Body:
+    """A job as `jobq submit` makes one; ``more`` stands in the pod's spec."""
+    made = plain("Job", name, namespace, spec={"suspend": True, "template": template(cpu, **more)})
+    made["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "main", "kueue.x-k8s.io/priority-class": "normal"}
     return made
 
 
-def with_metadata(**metadata: object) -> dict[str, Any]:
-    made = job("try")
+def labelled(namespace: str = HOME, **labels: str | None) -> Body:
+    """A job with other labels of Kueue; None: without it."""
+    made = job(namespace=namespace)
+    words = {f"kueue.x-k8s.io/{word.replace('_', '-')}": value for word, value in labels.items()}
+    merged = made["metadata"]["labels"] | words
+    made["metadata"]["labels"] = {key: value for key, value in merged.items() if value is not None}
+    return made
+
+
+def with_metadata(**metadata: object) -> Body:
+    made = job()
     return made | {"metadata": made["metadata"] | metadata}
 
 
-def plain(kind: str, version: str = "v1", name: str = "try", namespace: str = HOME, **rest: object) -> dict[str, Any]:
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **rest}
+def work(**spec: object) -> Body:
+    """A Workload as Kueue makes them."""
+    return plain(
+        "Workload", spec={"queueName": "main", "podSets": [{"name": "main", "count": 1, "template": template()}]} | spec
+    )
 
 
-def ours(body: dict[str, Any], **metadata: object) -> dict[str, Any]:
+def ours(body: Body, **metadata: object) -> Body:
     """With the labels that the reconciler gives to all it writes."""
     labels = {"app.kubernetes.io/managed-by": "jobq", "jobq.io/project": HOME}
     return body | {"metadata": {**body["metadata"], "labels": labels, **metadata}}
 
 
-def note(name: str) -> dict[str, Any]:
-    return ours(plain("ConfigMap", name=name, namespace="jobq-system"))
+def note(name: str) -> Body:
+    return ours(plain("ConfigMap", name, "jobq-system"))
 
 
-def namespace(name: str, *, labels: dict[str, str] | None = None, **metadata: object) -> dict[str, Any]:
+def namespace(name: str, *, labels: Mapping[str, str | None] | None = None, **metadata: object) -> Body:
+    """A project's, as the reconciler writes it; a label of None is left out."""
     standard = {
         "app.kubernetes.io/managed-by": "jobq",
         "jobq.io/project": name,
         "pod-security.kubernetes.io/enforce": "baseline",
     }
-    return {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name, "labels": standard | (labels or {}), **metadata},
-    }
+    merged = {key: value for key, value in {**standard, **(labels or {})}.items() if value is not None}
+    made = plain("Namespace", name)
+    return made | {"metadata": {**made["metadata"], "labels": merged, **metadata}}
 
 
-def binding(role: str, *subjects: dict[str, str], namespace: str = HOME) -> dict[str, Any]:
-    group = "rbac.authorization.k8s.io"
-    body = plain("RoleBinding", f"{group}/v1", "jobq:try", namespace)
-    return ours(body) | {
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
-        "subjects": list(subjects),
-    }
+def service(**spec: object) -> Body:
+    return ours(plain("Service", spec={"ports": [{"port": 80}], "clusterIP": "None"} | spec))
 
 
-USER = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "lee@example.org"}
-SYSTEM = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:authenticated"}
-ACCOUNT = {"kind": "ServiceAccount", "name": "default", "namespace": HOME}
-OWNER = [{"apiVersion": "batch/v1", "kind": "Job", "name": "runs", "uid": "0-0", "controller": True}]
-CREATE = ("create", "--dry-run=server", "-f", "-")
-APPLY = ("apply", "--server-side", "--force-conflicts", "--field-manager=jobq", "--dry-run=server", "-f", "-")
+def binding(role: str, *subjects: Body, namespace: str = HOME, kind: str = "ClusterRole") -> Body:
+    reference = {"apiGroup": ROLE.group, "kind": kind, "name": role}
+    return ours(plain("RoleBinding", "jobq:try", namespace, roleRef=reference, subjects=list(subjects)))
 
 
-def patch(what: str, change: object, *more: str) -> tuple[str, ...]:
-    return ("patch", *what.split(), "--type=merge", "--dry-run=server", "-p", json.dumps(change), "-n", HOME, *more)
+def subject(kind: str, name: str) -> Body:
+    return {"apiGroup": ROLE.group, "kind": kind, "name": name}
+
+
+def account(name: str, namespace: str = HOME) -> Body:
+    return {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+
+
+VIEWER, RESEARCHER, MAINTAINER = (f"jobq-project-{role}" for role in ROLES)
+USER = subject("User", "lee@example.org")
+OWNER = [{"apiVersion": "batch/v1", "kind": "Job", "name": RUNS, "uid": "0-0", "controller": True}]
+QUEUE, CLASS, BY = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class", "jobq.io/submitted-by"
+STOP = {"spec": {"active": False}}
+TOKEN = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+STORAGE = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+SYSTEM_CLASS = "system-cluster-critical"
+
+
+def mark(*, labels: Body | None = None, annotations: Body | None = None, **more: object) -> Body:
+    """A change of metadata."""
+    words = {"labels": labels, "annotations": annotations, **more}
+    return {"metadata": {key: value for key, value in words.items() if value is not None}}
+
+
+def set_class(name: str, kind: str = PRIORITY_CLASS.kind, group: str = PRIORITY_CLASS.group) -> Body:
+    return {"group": group, "kind": kind, "name": name}
+
+
+def pods(**more: object) -> list[Body]:
+    return [{"name": "main", "count": 1, "template": template(**more)}]  # type: ignore[arg-type]
+
+
+def token(name: str) -> Ask:
+    return Ask("POST", _at(SERVICE_ACCOUNT, HOME, name, "token"), TOKEN)
+
+
+# ------------------------------------------------------------------------------------------------ the table
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What somebody tries. ``refused``: words of the refusal, ``""`` where it must work."""
+    """What somebody tries, and by whose words it is refused."""
 
-    what: str
     who: str
-    words: tuple[str, ...]
-    refused: str = ""
-    given: dict[str, Any] | None = None
+    what: str
+    ask: Ask
+    refused: str
 
 
-def by(who: str, *rows: tuple[Any, ...]) -> list[Attempt]:
-    return [Attempt(row[0], who, *row[1:]) for row in rows]
+def by(who: str, refused: str, *rows: tuple[str, Ask]) -> list[Attempt]:
+    return [Attempt(who, what, ask, refused) for what, ask in rows]
 
 
-POSITIONS = f"/apis/visibility.kueue.x-k8s.io/v1beta2/namespaces/{HOME}/localqueues/main/pendingworkloads"
-HIGH = {"metadata": {"labels": {"kueue.x-k8s.io/priority-class": "high"}}}
-RETRIED = {"status": {"requeueState": {"count": 0}}}
-BARE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bare"}}
-PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
-WORK = "workload/{running}"
-DUTIES = [
-    *by(
-        "viewer",
-        ("list jobs", ("get", "jobs", "-n", HOME)),
-        ("read workloads and queue", ("get", "workloads,localqueues", "-n", HOME)),
-        ("read pods and events", ("get", "pods,events", "-n", HOME)),
-        ("read the own namespace", ("get", "namespace", HOME)),
-        ("read the catalogue", ("get", "configmaps", "-n", "jobq-system")),
-        ("read the queues' definitions", ("get", "clusterqueues,resourceflavors,workloadpriorityclasses")),
-        (
-            "see positions",
-            (
-                "get",
-                "--raw",
-                f"/apis/visibility.kueue.x-k8s.io/v1beta2/namespaces/{HOME}/localqueues/main/pendingworkloads",
-            ),
-        ),
-    ),
-    *by(
-        "researcher",
-        ("create a job", CREATE, "", job("try")),
-        ("create a job of another allowed class", CREATE, "", labelled(priority_class="low")),
-        ("run as jobq-runner", CREATE, "", job("try", serviceAccountName="jobq-runner")),
-        ("name oneself", CREATE, "", with_metadata(annotations={"jobq.io/submitted-by": person("researcher")})),
-        ("delete a job", ("delete", "job", "waits", "-n", HOME, "--dry-run=server")),
-        ("stop a job", patch(WORK, {"spec": {"active": False}})),
-        ("ship a script", CREATE, "", plain("ConfigMap", data={"train.py": "pass"})),
-        ("open a shell", ("auth", "can-i", "create", "pods", "--subresource=exec", "-n", HOME)),
-    ),
-    *by(
-        "maintainer",
-        ("create a secret", CREATE, "", plain("Secret", stringData={"token": "x"})),
-        ("delete a pod", ("delete", "pod", "{pod}", "-n", HOME, "--dry-run=server")),
-        (
-            "create a claim",
-            CREATE,
-            "",
-            plain(
-                "PersistentVolumeClaim",
-                spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
-            ),
-        ),
-    ),
-    *by(
-        "reconciler",
-        ("create a project's namespace", APPLY, "", namespace("new-project")),
-        ("bind a member", APPLY, "", binding("jobq-project-viewer", USER)),
-        ("write a catalogue entry", APPLY, "", note("x")),
-        ("note its state", APPLY, "", note("jobq.state")),
-    ),
-]
 ATTEMPTS = [
+    # ---------------------------------------------------------------------------- viewer
     *by(
         "viewer",
-        ("create a job", CREATE, RBAC, job("try")),
-        ("delete a job", ("delete", "job", "waits", "-n", HOME), RBAC),
-        ("stop a job", patch(WORK, {"spec": {"active": False}}), RBAC),
-        ("open a shell", ("auth", "can-i", "create", "pods", "--subresource=exec", "-n", HOME), "no"),
+        YES,
+        ("list jobs", read(JOB)),
+        ("read a job", read(JOB, RUNS)),
+        ("list workloads", read(WORKLOAD)),
+        ("read the queue", read(LOCAL_QUEUE, "main")),
+        ("list pods", read(POD)),
+        ("read a log", read(POD, "{pod}", "log")),
+        ("list events", read(EVENT)),
+        ("list configmaps", read(CONFIG_MAP)),
+        ("list claims", read(CLAIM)),
+        ("list quotas", read(RESOURCE_QUOTA)),
+        ("list limits", read(LIMIT_RANGE)),
+        ("read the own namespace", read(NAMESPACE, HOME)),
+        ("see positions", read(PEEK, "main", "pendingworkloads")),
+        ("read the catalogue", read(CONFIG_MAP, namespace="jobq-system")),
+        ("read the queues' definitions", read(CLUSTER_QUEUE)),
+        ("read the flavors", read(RESOURCE_FLAVOR)),
+        ("read the priorities", read(PRIORITY_CLASS)),
+    ),
+    *by(
+        "viewer",
+        RBAC,
+        ("create a job", create(job())),
+        ("change a job", patch(JOB, WAITS, mark(labels={"x": "y"}))),
+        ("delete a job", remove(JOB, WAITS)),
+        ("stop a job", patch(WORKLOAD, "{running}", STOP)),
+        ("write a configmap", create(plain("ConfigMap"))),
+        ("open a shell", Ask("POST", _at(POD, HOME, "{pod}", "exec") + "?command=id")),
+        ("open a shell over a WebSocket", may("get", "pods", "exec")),
+        ("forward a port", may("create", "pods", "portforward")),
+        ("read secrets", read(SECRET)),
+        ("list all namespaces", read(NAMESPACE)),
+        ("look into another project", read(JOB, namespace=OTHER)),
+        ("mint a token", token("jobq-runner")),
+    ),
+    # ---------------------------------------------------------------------------- researcher
+    *by(
+        "researcher",
+        YES,
+        ("create a job", create(job())),
+        ("create a job without a class", create(labelled(priority_class=None))),
+        ("create a job of another class of the list", create(labelled(priority_class="low"))),
+        ("run as jobq-runner", create(job(serviceAccountName="jobq-runner", serviceAccount="jobq-runner"))),
+        ("run as default", create(job(serviceAccountName="default"))),
+        ("say who one is", create(with_metadata(annotations={BY: person("researcher")}))),
+        ("apply a job", apply(job())),
+        ("list jobs", read(JOB)),
+        ("read a log", read(POD, "{pod}", "log")),
+        ("delete a job", remove(JOB, WAITS)),
+        ("label a job", patch(JOB, WAITS, mark(labels={"x": "y"}))),
+        ("change the class within the list", patch(JOB, WAITS, mark(labels={CLASS: "low"}))),
+        ("stop a running job", patch(WORKLOAD, "{running}", STOP)),
+        ("stop a waiting job", patch(WORKLOAD, "{waiting}", STOP)),
+        ("ship a script", create(plain("ConfigMap", data={"train.py": "pass"}))),
+        ("open a shell", may("create", "pods", "exec")),
+        ("open a shell over a WebSocket", may("get", "pods", "exec")),
+        ("forward a port", may("create", "pods", "portforward")),
+        ("read the own namespace", read(NAMESPACE, HOME)),
     ),
     *by(
         "researcher",
-        ("read secrets", ("get", "secrets", "-n", HOME), RBAC),
-        ("create a secret", CREATE, RBAC, plain("Secret")),
-        ("look into another project", ("get", "jobs", "-n", OTHER), RBAC),
-        ("work in another project", CREATE, RBAC, with_metadata(namespace=OTHER)),
-        ("give access", CREATE, RBAC, binding("jobq-project-researcher", USER)),
-        ("relabel the namespace", ("label", "namespace", HOME, "x=y"), RBAC),
-        ("change the queue", ("patch", "localqueue", "main", "-n", HOME, "--type=merge", "-p", "{}"), RBAC),
-        ("create a pod", CREATE, RBAC, plain("Pod", spec=job("x")["spec"]["template"]["spec"])),
-        ("run outside the queue", CREATE, MEMBERS, labelled(queue_name=None)),
-        ("use another queue", CREATE, MEMBERS, labelled(queue_name="other")),
-        ("leave the queue", patch("job/waits", {"metadata": {"labels": {"kueue.x-k8s.io/queue-name": None}}}), MEMBERS),
-        ("borrow an owner", CREATE, MEMBERS, with_metadata(ownerReferences=OWNER)),
-        ("borrow an owner later", patch("job/waits", {"metadata": {"ownerReferences": OWNER}}), MEMBERS),
-        ("take another class", CREATE, PRIORITY, labelled(priority_class="high")),
+        RBAC,
+        ("read a secret", read(SECRET, "x")),
+        ("list secrets", read(SECRET)),
+        ("patch a secret", patch(SECRET, "x", {})),
+        ("create a secret", create(plain("Secret"))),
+        ("look into another project", read(JOB, namespace=OTHER)),
+        ("work in another project", create(job(namespace=OTHER))),
+        ("stop another project's job", patch(WORKLOAD, "x", STOP, namespace=OTHER)),
+        ("read another project's namespace", read(NAMESPACE, OTHER)),
+        ("list all jobs", read(JOB, namespace="")),
+        ("give access", create(binding(RESEARCHER, USER))),
+        ("change access", patch(ROLE_BINDING, "jobq:viewer", {"subjects": [USER]})),
+        ("make a role", create(plain("Role", rules=[]))),
+        ("relabel the namespace", patch(NAMESPACE, HOME, mark(labels={"x": "y"}))),
+        ("allow more classes", patch(NAMESPACE, HOME, mark(annotations={"jobq.io/allowed-priority-classes": "high"}))),
+        ("delete the namespace", remove(NAMESPACE, HOME)),
+        ("change the queue", patch(LOCAL_QUEUE, "main", {"spec": {"stopPolicy": "None"}})),
+        ("make a queue", create(plain("LocalQueue", spec={"clusterQueue": "fake-shared"}))),
+        ("delete the queue", remove(LOCAL_QUEUE, "main")),
+        ("change a quota", patch(CLUSTER_QUEUE, "gpu-shared", mark(labels={"x": "y"}))),
+        ("create a pod", create(plain("Pod", spec=template()["spec"]))),
+        ("delete a pod", remove(POD, "{pod}")),
+        ("debug a pod", patch(POD, "{pod}", {}, "ephemeralcontainers")),
+        ("create a cron job", create(plain("CronJob"))),
+        ("create a deployment", create(plain("Deployment"))),
+        ("create a claim", create(plain("PersistentVolumeClaim", spec=STORAGE))),
+        ("open a service", create(plain("Service"))),
+        ("make an account", create(plain("ServiceAccount"))),
+        ("mint the runner's token", token("jobq-runner")),
+        ("mint the robot's token", token("jobq-robot")),
+        ("delete all jobs at once", remove(JOB)),
+        ("write a job's status", patch(JOB, WAITS, {"status": {"succeeded": 1}}, "status")),
+        ("make a workload", create(work())),
+        ("delete a workload", remove(WORKLOAD, "{waiting}")),
+        ("write a workload's status", patch(WORKLOAD, "{waiting}", {"status": {"conditions": []}}, "status")),
+        ("write the catalogue", patch(CONFIG_MAP, HOME, {"data": {"state": "active"}}, namespace="jobq-system")),
+    ),
+    *by(
+        "researcher",
+        MEMBERS,
+        ("run outside the queue", create(labelled(queue_name=None))),
+        ("apply a job outside the queue", apply(labelled(queue_name=None))),
+        ("run unsuspended outside the queue", create(labelled(queue_name=None) | {"spec": {"template": template()}})),
+        ("use another queue", create(labelled(queue_name="other"))),
+        ("take a waiting job off the queue", patch(JOB, WAITS, mark(labels={QUEUE: None}))),
+        ("move a waiting job", patch(JOB, WAITS, mark(labels={QUEUE: "other"}))),
+        ("take a running job off the queue", patch(JOB, RUNS, mark(labels={QUEUE: None}))),
+        ("borrow an owner", create(with_metadata(ownerReferences=OWNER))),
+        ("borrow an owner, no controller", create(with_metadata(ownerReferences=[OWNER[0] | {"controller": False}]))),
+        ("borrow an owner later", patch(JOB, WAITS, mark(ownerReferences=OWNER))),
+        ("say somebody else sent it, later", patch(JOB, WAITS, mark(annotations={BY: person("viewer")}))),
+        ("hide who sent it", patch(JOB, WAITS, mark(annotations={BY: None}))),
+    ),
+    *by(
+        "researcher",
+        PRIORITY,
+        ("take a class off the list", create(labelled(priority_class="high"))),
+        ("take a class that doesn't exist", create(labelled(priority_class="x"))),
+        ("take a class off the list later", patch(JOB, WAITS, mark(labels={CLASS: "high"}))),
+    ),
+    *by(
+        "researcher",
+        PODS,
+        ("take the system's pod priority", create(job(priorityClassName=SYSTEM_CLASS))),
+        ("take any pod priority", create(job(priorityClassName="x"))),
+        ("run as another account", create(job(serviceAccountName="builder"))),
+        ("run as the robot", create(job(serviceAccountName="jobq-robot"))),
+        ("run as another account, by the old name", create(job(serviceAccount="builder"))),
+    ),
+    *by(
+        "researcher",
+        WORKLOADS,
+        ("jump the queue", patch(WORKLOAD, "{waiting}", {"spec": {"priority": 99999}})),
+        ("jump the queue by class", patch(WORKLOAD, "{waiting}", {"spec": {"priorityClassRef": set_class("low")}})),
+        ("move a workload", patch(WORKLOAD, "{waiting}", {"spec": {"queueName": "other"}})),
+        ("ask for less", patch(WORKLOAD, "{waiting}", {"spec": {"podSets": pods()}})),
+        ("let a workload run longer", patch(WORKLOAD, "{waiting}", {"spec": {"maximumExecutionTimeSeconds": 9}})),
+        ("stop, and jump the queue", patch(WORKLOAD, "{waiting}", {"spec": {"active": False, "priority": 9}})),
+        ("label a workload", patch(WORKLOAD, "{waiting}", mark(labels={"x": "y"}))),
+        ("annotate a workload", patch(WORKLOAD, "{waiting}", mark(annotations={"x": "y"}))),
+        ("disown a workload", patch(WORKLOAD, "{waiting}", mark(ownerReferences=None) | mark(ownerReferences=[]))),
+        ("give a workload another owner", patch(WORKLOAD, "{waiting}", mark(ownerReferences=OWNER))),
+        ("keep a workload for ever", patch(WORKLOAD, "{waiting}", mark(finalizers=["example.org/x"]))),
+        ("let go of a workload", patch(WORKLOAD, "{running}", mark(finalizers=[]))),
+    ),
+    *by(
+        "researcher",
+        MADE,
         (
-            "take another class later",
-            patch("job/waits", HIGH),
-            PRIORITY,
+            "jump to a class off the list",
+            patch(WORKLOAD, "{waiting}", {"spec": {"priorityClassRef": set_class("high")}}),
         ),
-        ("take the system's pod priority", CREATE, PODS, job("try", priorityClassName="system-cluster-critical")),
-        ("run as another account", CREATE, PODS, job("try", serviceAccountName="builder")),
-        ("run as another account, by its old name", CREATE, PODS, job("try", serviceAccount="builder")),
-        ("disown a job", patch("job/waits", {"metadata": {"annotations": {"jobq.io/submitted-by": "x"}}}), MEMBERS),
-        ("jump the queue", patch(WORK, {"spec": {"priority": 99999}}), WORKLOADS),
-        ("move a workload", patch("workload/{waiting}", {"spec": {"queueName": "other"}}), WORKLOADS),
-        ("relabel a workload", patch(WORK, {"metadata": {"labels": {"x": "y"}}}), WORKLOADS),
-        ("keep a workload for ever", patch(WORK, {"metadata": {"finalizers": ["example.org/x"]}}), WORKLOADS),
-        (
-            "write a workload's status",
-            patch(WORK, RETRIED, "--subresource=status"),
-            RBAC,
-        ),
-        ("mint a token", ("create", "token", "jobq-runner", "-n", HOME), RBAC),
+    ),
+    # ---------------------------------------------------------------------------- a project without a list
+    *by(
+        "neighbour",
+        YES,
+        ("take any class", create(labelled(OTHER, priority_class="high"))),
+        ("take a pod priority", create(job(namespace=OTHER, priorityClassName="x"))),
+    ),
+    *by(
+        "neighbour",
+        PODS,
+        ("take the system's pod priority", create(job(namespace=OTHER, priorityClassName=SYSTEM_CLASS))),
+    ),
+    # ---------------------------------------------------------------------------- maintainer
+    *by(
+        "maintainer",
+        YES,
+        ("create a job", create(job())),
+        ("delete a job", remove(JOB, WAITS)),
+        ("create a secret", create(plain("Secret", stringData={"token": "x"}))),
+        ("replace a secret", Ask("PUT", _at(SECRET, HOME, "kept"), plain("Secret", "kept", stringData={"key": "y"}))),
+        ("delete a secret", remove(SECRET, "kept")),
+        ("delete a pod", remove(POD, "{pod}")),
+        ("create a claim", create(plain("PersistentVolumeClaim", spec=STORAGE))),
+        ("delete a claim", remove(CLAIM, "kept")),
+        ("mint the robot's token", may("create", "serviceaccounts", "token", "jobq-robot")),
     ),
     *by(
         "maintainer",
-        ("read a secret", ("get", "secrets", "-n", HOME), RBAC),
-        ("read a secret by an empty patch", ("patch", "secret", "x", "-n", HOME, "-p", "{}"), RBAC),
-        ("give access", CREATE, RBAC, binding("jobq-project-researcher", USER)),
-        ("mint the runner's token", ("create", "token", "jobq-runner", "-n", HOME), RBAC),
+        RBAC,
+        ("read a secret", read(SECRET, "kept")),
+        ("list secrets", read(SECRET)),
+        ("read a secret by an empty patch", patch(SECRET, "kept", {})),
+        ("create a pod", create(plain("Pod", spec=template()["spec"]))),
+        ("give access", create(binding(RESEARCHER, USER))),
+        ("change access", patch(ROLE_BINDING, "jobq:viewer", {"subjects": [USER]})),
+        ("relabel the namespace", patch(NAMESPACE, HOME, mark(labels={"x": "y"}))),
+        ("change the queue", patch(LOCAL_QUEUE, "main", {})),
+        ("change a claim", patch(CLAIM, "kept", {})),
+        ("mint the runner's token", token("jobq-runner")),
+        ("mint the default account's token", token("default")),
+    ),
+    *by("maintainer", MEMBERS, ("run outside the queue", create(labelled(queue_name=None)))),
+    *by("maintainer", PRIORITY, ("take a class off the list", create(labelled(priority_class="high")))),
+    *by("maintainer", PODS, ("run as another account", create(job(serviceAccountName="builder")))),
+    *by("maintainer", WORKLOADS, ("jump the queue", patch(WORKLOAD, "{waiting}", {"spec": {"priority": 9}}))),
+    # ---------------------------------------------------------------------------- whoever may make jobs everywhere
+    *by(
+        "operator",
+        YES,
+        ("make a child outside the queue", create(labelled(queue_name=None))),
+        ("own it", create(with_metadata(ownerReferences=OWNER))),
+        ("say who sent its parent", create(with_metadata(annotations={BY: person("researcher")}))),
+    ),
+    *by("operator", PRIORITY, ("take a class off the list", create(labelled(priority_class="high")))),
+    *by("operator", PODS, ("lend its children an account", create(job(serviceAccountName="builder")))),
+    *by(
+        "admin",
+        YES,
+        ("make a workload", create(work())),
+        ("make a workload of the list", create(work(priority=1000, priorityClassRef=set_class("normal")))),
+    ),
+    *by(
+        "admin",
+        MADE,
+        ("make a workload of a class off the list", create(work(priority=9, priorityClassRef=set_class("high")))),
+        ("make a workload of a number", create(work(priority=9))),
+        (
+            "make a workload of the system's class",
+            create(work(priority=9, priorityClassRef=set_class(SYSTEM_CLASS, "PriorityClass", "scheduling.k8s.io"))),
+        ),
+        ("make a workload of such pods", create(work(podSets=pods(priorityClassName=SYSTEM_CLASS)))),
+        ("make a workload of another account", create(work(podSets=pods(serviceAccountName="builder")))),
+        ("make a workload of another account, by the old name", create(work(podSets=pods(serviceAccount="builder")))),
+    ),
+    # ---------------------------------------------------------------------------- the reconciler
+    *by(
+        "reconciler",
+        YES,
+        ("create a project's namespace", apply(namespace("fenced-new"))),
+        ("tighten Pod Security", apply(namespace(HOME, labels={"pod-security.kubernetes.io/enforce": "restricted"}))),
+        ("bind a user", apply(binding(VIEWER, USER))),
+        ("bind a group", apply(binding(MAINTAINER, subject("Group", "oidc:vision")))),
+        ("bind the robot", apply(binding(RESEARCHER, account("jobq-robot")))),
+        ("write a catalogue entry", apply(note("x"))),
+        ("delete a catalogue entry", remove(CONFIG_MAP, HOME, "jobq-system")),
+        ("note its state", apply(note("jobq.state"))),
+        ("write a headless service", apply(service())),
+        ("list all namespaces", read(NAMESPACE)),
+        ("list all workloads", read(WORKLOAD, namespace="")),
     ),
     *by(
         "reconciler",
-        ("take over a namespace", APPLY, NAMESPACES, namespace("default")),
-        ("take a reserved name", APPLY, NAMESPACES, namespace("kube-project")),
+        RBAC,
+        ("delete a namespace", remove(NAMESPACE, HOME)),
+        ("finish a namespace", Ask("PUT", _at(NAMESPACE, "", HOME, "finalize"), namespace(HOME))),
+        ("read secrets", read(SECRET, namespace="")),
+        ("read a secret", read(SECRET, "kept")),
+        ("list pods", read(POD)),
+        ("create a pod", create(plain("Pod", spec=template()["spec"]))),
+        ("list jobs", read(JOB)),
+        ("create a job", create(job())),
+        ("delete a job", remove(JOB, WAITS)),
+        ("stop a job", patch(WORKLOAD, "{running}", STOP)),
+        ("make a role", create(plain("Role", rules=[]))),
+        ("bind in the whole cluster", create(plain("ClusterRoleBinding", roleRef={}, subjects=[]))),
+        ("change a ClusterQueue", patch(CLUSTER_QUEUE, "gpu-shared", {})),
+        ("loosen a policy", remove(_KINDS["ValidatingAdmissionPolicyBinding"], "jobq-reconciler-namespaces")),
+        ("write a project's configmap", create(ours(plain("ConfigMap")))),
+        ("mint a token", token("jobq-runner")),
+        ("read kube-system's configmaps", read(CONFIG_MAP, namespace="kube-system")),
+    ),
+    *by(
+        "reconciler",
+        NAMESPACES,
+        ("make a namespace without our labels", create(plain("Namespace", "fenced-new"))),
+        ("make a namespace of no project", apply(namespace("fenced-new", labels={"jobq.io/project": None}))),
+        ("take over a namespace", apply(namespace(STRANGE))),
+        ("take over default", apply(namespace("default"))),
+        ("take over kube-system", apply(namespace("kube-system"))),
+        ("take over jobq-system", apply(namespace("jobq-system"))),
+        ("take a reserved name", apply(namespace("kube-project"))),
+        ("take a platform's name", apply(namespace("openshift-project"))),
+        ("hand a namespace to another project", apply(namespace(HOME, labels={"jobq.io/project": "x"}))),
+        ("give a namespace up", patch(NAMESPACE, HOME, mark(labels={"app.kubernetes.io/managed-by": None}))),
+        ("lift Pod Security", apply(namespace(HOME, labels={"pod-security.kubernetes.io/enforce": "privileged"}))),
         (
-            "make a namespace without our labels",
-            CREATE,
-            NAMESPACES,
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bare"}},
+            "make a privileged namespace",
+            apply(namespace("fenced-new", labels={"pod-security.kubernetes.io/enforce": "privileged"})),
         ),
-        ("hand a namespace to another project", APPLY, NAMESPACES, namespace(HOME, labels={"jobq.io/project": "x"})),
         (
-            "lift Pod Security",
-            APPLY,
-            NAMESPACES,
-            namespace("new", labels=PRIVILEGED),
+            "leave Pod Security out",
+            patch(NAMESPACE, HOME, mark(labels={"pod-security.kubernetes.io/enforce": None})),
         ),
-        ("allow itself to", APPLY, NAMESPACES, namespace("new", labels={"jobq.io/allow-privileged": "true"})),
         (
-            "own a namespace away",
-            APPLY,
-            NAMESPACES,
-            namespace("new", ownerReferences=OWNER),
+            "enforce an old version of it",
+            apply(namespace(HOME, labels={"pod-security.kubernetes.io/enforce-version": "v1.0"})),
         ),
-        ("delete a namespace", ("delete", "namespace", HOME, "--dry-run=server"), RBAC),
-        ("write in kube-system", APPLY, NAMESPACED, ours(plain("ServiceAccount", namespace="kube-system"))),
-        ("write without our label", APPLY, NAMESPACED, plain("ServiceAccount")),
-        ("name the cluster", APPLY, NAMESPACED, note("jobq.cluster")),
+        ("allow itself privileged", apply(namespace("fenced-new", labels={"jobq.io/allow-privileged": "true"}))),
+        ("allow itself privileged later", apply(namespace(HOME, labels={"jobq.io/allow-privileged": "true"}))),
+        ("own a new namespace away", apply(namespace("fenced-new", ownerReferences=OWNER))),
+        ("own a namespace away", patch(NAMESPACE, HOME, mark(ownerReferences=OWNER))),
+    ),
+    *by(
+        "reconciler",
+        NAMESPACED,
+        *(
+            (f"write in {name}", apply(ours(plain("ServiceAccount", namespace=name))))
+            for name in ("kube-system", "default", "kueue-system", "jobq-system", STRANGE)
+        ),
         (
-            "approve its own plan",
-            APPLY,
-            NAMESPACED,
-            note("jobq.approval"),
+            "queue in an unlabelled namespace",
+            apply(ours(plain("LocalQueue", "main", STRANGE, spec={"clusterQueue": "x"}))),
         ),
-        ("open a port to the world", APPLY, NAMESPACED, ours(plain("Service", spec={"ports": [{"port": 80}]}))),
-        ("own an object away", APPLY, NAMESPACED, ours(plain("ServiceAccount"), ownerReferences=OWNER)),
-        ("bind cluster-admin", APPLY, "is attempting to grant RBAC permissions", binding("cluster-admin", USER)),
-        ("bind in kube-system", APPLY, NAMESPACED, binding("jobq-project-viewer", USER, namespace="kube-system")),
-        ("let everybody in", APPLY, BINDINGS, binding("jobq-project-viewer", SYSTEM)),
-        ("let an account in", APPLY, BINDINGS, binding("jobq-project-viewer", ACCOUNT)),
-        ("read secrets", ("get", "secrets", "-A"), RBAC),
-        ("create a job", CREATE, RBAC, job("try")),
-        ("create a pod", CREATE, RBAC, plain("Pod", spec=job("x")["spec"]["template"]["spec"])),
+        ("bind in kube-system", apply(binding(VIEWER, USER, namespace="kube-system"))),
+        ("bind in an unlabelled namespace", apply(binding(VIEWER, USER, namespace=STRANGE))),
+        ("bind in jobq-system", apply(binding(VIEWER, USER, namespace="jobq-system"))),
+        ("delete what isn't ours", remove(SERVICE_ACCOUNT, "default", STRANGE)),
+        ("write without our label", apply(plain("ServiceAccount"))),
+        ("name the cluster", apply(note("jobq.cluster"))),
+        ("forget the cluster's name", remove(CONFIG_MAP, "jobq.cluster", "jobq-system")),
+        ("approve its own plan", apply(note("jobq.approval"))),
+        ("take jobq-system's authority", apply(note("kube-root-ca.crt"))),
+        ("write an entry without our label", apply(plain("ConfigMap", "x", "jobq-system"))),
+        ("open a port", apply(service(clusterIP=None))),
+        ("open a port of the nodes", apply(service(clusterIP=None, type="NodePort"))),
+        ("lead a name elsewhere", apply(service(type="ExternalName", externalName="example.org", clusterIP=None))),
+        ("take somebody's address", apply(service(externalIPs=["192.0.2.1"]))),
+        ("own an object away", apply(ours(plain("ServiceAccount"), ownerReferences=OWNER))),
+        ("own a queue away", patch(LOCAL_QUEUE, "main", mark(ownerReferences=OWNER))),
+    ),
+    *by(
+        "reconciler",
+        GRANT,
+        ("bind cluster-admin", apply(binding("cluster-admin", USER))),
+        ("bind edit", apply(binding("edit", USER))),
+        ("bind Kueue's admin role", apply(binding("kueue-batch-admin-role", USER))),
+    ),
+    *by(
+        "reconciler",
+        BINDINGS,
+        ("bind a role that it holds", apply(binding("jobq-queue-reader", USER))),
+        ("bind its own role", apply(binding("jobq-planner", USER))),
+        ("let everybody in", apply(binding(VIEWER, subject("Group", "system:authenticated")))),
+        ("let a system user in", apply(binding(VIEWER, subject("User", "system:kube-scheduler")))),
+        ("let all accounts in", apply(binding(VIEWER, subject("Group", "system:serviceaccounts")))),
+        ("let the default account in", apply(binding(VIEWER, account("default")))),
+        ("let the runner in", apply(binding(RESEARCHER, account("jobq-runner")))),
+        ("let another project's robot in", apply(binding(VIEWER, account("jobq-robot", OTHER)))),
+        ("make the robot a maintainer", apply(binding(MAINTAINER, account("jobq-robot")))),
+        ("let one in beside others", apply(binding(VIEWER, USER, account("default")))),
     ),
 ]
 
 
-def kubectl(world: World, attempt: Attempt) -> subprocess.CompletedProcess[str]:
-    """Try it with that person's own kubeconfig."""
-    member = world.plane.member_kubeconfig(person(attempt.who))
-    kubeconfig = world.kubeconfig if attempt.who == "reconciler" else member
-    names = {
-        "{running}": workload(world, "runs"),
-        "{waiting}": workload(world, "waits"),
-        "{pod}": world.admin.list(POD, namespace=HOME).items[0]["metadata"]["name"],
+# ------------------------------------------------------------------------------------------------ the world
+
+
+@dataclass(frozen=True)
+class Fenced:
+    """Two projects, made by the reconciler under its own token. In HOME one job runs and another waits."""
+
+    world: World
+    people: Mapping[str, KubeCluster]
+    names: Mapping[str, str]
+    begin: int
+    """A mark in the audit log: before anything was reconciled."""
+
+    @property
+    def admin(self) -> KubeCluster:
+        """The cluster as its administrator sees it."""
+        return self.people["admin"]
+
+    def ask(self, who: str, ask: Ask, *, dry_run: bool = True) -> Body:
+        """The answer. Raises: ClusterError."""
+        path = ask.path.format_map(self.names)
+        query = {"dryRun": "All"} if dry_run and ask.method != "GET" else {}
+        if "?" in path:
+            path, _, rest = path.partition("?")
+            query |= dict(part.split("=") for part in rest.split("&"))
+        content = ask.content if ask.method != "GET" else ""
+        answer = self.people[who]._ask(ask.method, path, "try", query=query, body=ask.body, content=content)
+        value: Body = json.loads(answer) if answer.startswith(b"{") else {"text": answer.decode()}
+        return value
+
+    def refusal(self, who: str, ask: Ask) -> str:
+        """By what words it is refused; ``""`` where it isn't."""
+        try:
+            answer = self.ask(who, ask)
+        except ClusterError as refused:
+            return f"{refused.code} {refused}"
+        if answer.get("kind") == SELF_SUBJECT_ACCESS_REVIEW.kind and not answer["status"]["allowed"]:
+            return f"403 {RBAC}"
+        return YES
+
+    def declare(self, *more: str, settings: str = "") -> None:
+        """Commit the two projects, and more."""
+        members = [{"user": person(role), "role": role} for role in ROLES]
+        home = project(HOME, members=members, priorities=["normal", "low"])
+        lonely = [{"user": person("neighbour"), "role": "researcher"}]
+        other = project(OTHER, members=lonely, clusterQueue="fake-shared")
+        self.world.repository.declare(home, other, *more, settings=settings)
+
+    def reconcile(self) -> None:
+        """Reconcile under the reconciler's own token, with approval; all of it must succeed."""
+        first = self.world.reconcile()
+        done = first if first.applied else self.world.reconcile(approved=first.plan.disruption)
+        assert done.applied, done.verdict
+        assert {outcome.result for outcome in done.outcomes} <= SUCCESSES, done.outcomes
+
+
+@pytest.fixture(scope="module")
+def fenced(whole_plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fenced]:
+    """That world; it leaves nothing behind."""
+    with ExitStack() as stack:
+
+        def known(kubeconfig: Path) -> KubeCluster:
+            cluster = connect(kubeconfig=str(kubeconfig))
+            stack.callback(cluster.close)
+            return cluster
+
+        people = {
+            name: known(whole_plane.member_kubeconfig(person(name))) for name in (*ROLES, "neighbour", "operator")
+        }
+        token_file = whole_plane.service_account_kubeconfig("jobq-system", "jobq-reconciler")
+        people |= {"admin": known(whole_plane.kubeconfig), "reconciler": known(token_file)}
+        world = World(whole_plane, Repository.new(tmp_path_factory.mktemp("fenced") / "repository"), token_file)
+        made = Fenced(world, people, {}, whole_plane.mark())
+        try:
+            made.declare()
+            made.reconcile()
+            yield Fenced(world, people, furnished(made), made.begin)
+        finally:
+            clean(made.admin)
+
+
+def furnished(made: Fenced) -> dict[str, str]:
+    """HOME's jobs, by the researcher; what an admin adds. The names that requests need."""
+    rules = [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "update"]}]
+    made.admin.apply(CLUSTER_ROLE, plain("ClusterRole", "test-operator", rules=rules))
+    reference = {"apiGroup": ROLE.group, "kind": "ClusterRole", "name": "test-operator"}
+    operators = [subject("User", person("operator"))]
+    everywhere = plain("ClusterRoleBinding", "test-operator", roleRef=reference, subjects=operators)
+    made.admin.apply(CLUSTER_ROLE_BINDING, everywhere)
+    made.admin.apply(NAMESPACE, plain("Namespace", STRANGE))
+    made.people["maintainer"].create(SECRET, plain("Secret", "kept", stringData={"key": "x"}))
+    made.people["maintainer"].create(CLAIM, plain("PersistentVolumeClaim", "kept", spec=STORAGE))
+    assert eventually(lambda: BY in made.ask("researcher", create(job()))["metadata"].get("annotations", {}))
+    assert eventually(lambda: MADE in made.refusal("admin", create(work(priority=9))))
+    for body in (job(RUNS), job(WAITS, cpu="1000")):
+        made.people["researcher"].create(JOB, body)
+    assert eventually(lambda: at_work(made.admin, HOME) == {RUNS})
+    assert eventually(lambda: workload(made.admin, WAITS) != "")
+    [pod] = made.admin.list(POD, namespace=HOME).items
+    return {
+        "pod": pod["metadata"]["name"],
+        "running": workload(made.admin, RUNS),
+        "waiting": workload(made.admin, WAITS),
     }
-    words = [reduce(lambda text, name: text.replace(name, names[name]), names, word) for word in attempt.words]
-    command = [str(world.plane.kubectl), f"--kubeconfig={kubeconfig}", f"--cache-dir={world.plane.directory}/cache"]
-    given = None if attempt.given is None else json.dumps(attempt.given)
-    return subprocess.run(
-        [*command, *words], check=False, capture_output=True, text=True, input=given, timeout=60, env=scrubbed()
-    )
 
 
-def identified(attempt: Attempt) -> str:
-    return f"{attempt.who}: {attempt.what}"
+def clean(admin: KubeCluster) -> None:
+    """Remove what this file made, whatever of it there is."""
+    gone = [
+        *((NAMESPACE, name, "") for name in (HOME, OTHER, STRANGE, LIFE)),
+        *((CONFIG_MAP, name, "jobq-system") for name in (HOME, OTHER, LIFE)),
+        *((kind, "test-operator", "") for kind in (CLUSTER_ROLE, CLUSTER_ROLE_BINDING)),
+    ]
+    for resource, name, place in gone:
+        try:
+            admin.delete(resource, name, namespace=place)
+        except NotFound:
+            continue
+    assert eventually(lambda: not namespaces(admin) & {HOME, OTHER, STRANGE, LIFE})
 
 
-@pytest.mark.parametrize("attempt", DUTIES, ids=identified)
-def test_duty(fenced: World, attempt: Attempt) -> None:
-    """What a role is for works, with nothing but that role."""
-    done = kubectl(fenced, attempt)
-    assert done.returncode == 0, done.stderr
+def namespaces(admin: KubeCluster) -> set[str]:
+    return {item["metadata"]["name"] for item in admin.list(NAMESPACE).items}
 
 
-@pytest.mark.parametrize("attempt", ATTEMPTS, ids=identified)
-def test_attempt(fenced: World, attempt: Attempt) -> None:
-    """What a role is not for is refused, and by whom it must be."""
-    done = kubectl(fenced, attempt)
-    said = done.stdout + done.stderr
-    assert done.returncode != 0, said
-    assert attempt.refused in said
+def jobs(admin: KubeCluster, place: str = HOME) -> dict[str, Body]:
+    return {item["metadata"]["name"]: item for item in admin.list(JOB, namespace=place).items}
 
 
-def test_controllers_are_never_refused(fenced: World) -> None:
-    """Whatever becomes of jobs, no request of Kubernetes' own controllers or of Kueue is refused."""
-    before = fenced.plane.mark()
-    for name in ("a", "b", "c"):
-        fenced.admin.create(JOB, job(name))
-    assert eventually(lambda: len(fenced.admin.list(POD, namespace=HOME).items) >= 4)
-    fenced.kubectl(
-        "patch", "workload", "--type=merge", "-p", '{"spec":{"active":false}}', "-n", HOME, workload(fenced, "a")
-    )
-    fenced.admin.delete(JOB, "b", namespace=HOME)
-    fenced.admin.delete(JOB, "c", namespace=HOME, background=False)
-    fenced.kubectl("delete", "namespace", OTHER, "--wait=false")
-    assert eventually(
-        lambda: (
-            {item["metadata"]["name"] for item in fenced.admin.list(JOB, namespace=HOME).items}
-            == {"runs", "waits", "a"}
-        )
-    )
-    assert fenced.admin.get(LOCAL_QUEUE, "main", namespace=HOME)
-    own = ("system:serviceaccount:kube-system:", "system:kube-", "kueue")
-    requests = [request for request in fenced.plane.requests(before) if request.user.startswith(own)]
-    assert len(requests) > 20
-    assert [request for request in requests if request.code == 403] == []
+def at_work(admin: KubeCluster, place: str) -> set[str]:
+    """The jobs with a running pod."""
+    found = admin.list(POD, namespace=place).items
+    return {
+        pod["metadata"]["labels"]["job-name"]
+        for pod in found
+        if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
+    }
 
 
-def workload(world: World, of: str) -> str:
-    found = world.admin.list(WORKLOAD, namespace=HOME).items
-    return str(next(item["metadata"]["name"] for item in found if item["metadata"]["ownerReferences"][0]["name"] == of))
+def workload(admin: KubeCluster, of: str, place: str = HOME) -> str:
+    """The name of a job's Workload; ``""``: there is none yet."""
+    found = admin.list(WORKLOAD, namespace=place).items
+    names = (item["metadata"]["name"] for item in found if item["metadata"]["ownerReferences"][0]["name"] == of)
+    return next(names, "")
+
+
+# ------------------------------------------------------------------------------------------------ laws
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: f"{attempt.who}: {attempt.what}")
+def test_attempt(fenced: Fenced, attempt: Attempt) -> None:
+    """What a role is for works with nothing but that role; anything else is refused, by whom it must be."""
+    said = fenced.refusal(attempt.who, attempt.ask)
+    if attempt.refused == YES:
+        assert said == YES
+    else:
+        assert said.startswith("403 "), said or "it was allowed"
+        assert attempt.refused in said
+
+
+def test_stamp(fenced: Fenced) -> None:
+    """The server writes who submits, over whatever the client says."""
+    for made in (job(), with_metadata(annotations={BY: person("maintainer")})):
+        answer = fenced.ask("researcher", create(made))
+        assert answer["metadata"]["annotations"][BY] == person("researcher")
+    assert jobs(fenced.admin)[RUNS]["metadata"]["annotations"][BY] == person("researcher")
+
+
+def test_unsuspended_by_hand(fenced: Fenced) -> None:
+    """A waiting job that its owner starts by hand is suspended again, and no pod of it stays."""
+    started = fenced.ask("researcher", patch(JOB, WAITS, {"spec": {"suspend": False}}), dry_run=False)
+
+    def back() -> bool:
+        live = jobs(fenced.admin)[WAITS]
+        changed = live["metadata"]["generation"] > started["metadata"]["generation"]
+        return changed and live["spec"]["suspend"] and not live["status"].get("active")
+
+    assert eventually(back)
+    assert eventually(lambda: len(fenced.admin.list(POD, namespace=HOME).items) == 1)
+    assert at_work(fenced.admin, HOME) == {RUNS}
+
+
+def test_admin_opens(fenced: Fenced) -> None:
+    """Pod Security may be lifted where an admin allowed it; a lost managed-by may be put back."""
+    name, privileged = "fenced-opened", {"pod-security.kubernetes.io/enforce": "privileged"}
+    open_labels = privileged | {"jobq.io/allow-privileged": "true"}
+    lost = namespace(name, labels={**open_labels, "app.kubernetes.io/managed-by": None})
+    fenced.admin.create(NAMESPACE, lost)
+    try:
+        assert fenced.refusal("reconciler", apply(namespace(name, labels=privileged))) == YES
+        assert NAMESPACED in fenced.refusal("reconciler", apply(ours(plain("ServiceAccount", namespace=name))))
+        assert NAMESPACES in fenced.refusal("reconciler", apply(namespace(name, labels={"jobq.io/project": "x"})))
+    finally:
+        fenced.admin.delete(NAMESPACE, name)
+
+
+def test_life(fenced: Fenced) -> None:
+    """A project is created, changed, moved, paused, archived and restored with the reconciler's rights alone."""
+    before = fenced.world.plane.mark()
+    member, group = {"user": "lee@example.org", "role": "researcher"}, {"group": "oidc:x", "role": "viewer"}
+    limits = {"jobs": 10, "storage": "10Gi"}
+    states: list[dict[str, Any] | None] = [
+        {"members": [member]},
+        {"members": [member, group], "limits": limits, "priorities": ["low"]},
+        {"members": [member], "clusterQueue": "fake-shared"},
+        {"members": [member], "clusterQueue": "fake-shared", "active": False},
+        None,
+        {"members": [group]},
+    ]
+    for state in states:
+        fenced.declare(*([] if state is None else [project(LIFE, **state)]))
+        fenced.reconcile()
+        assert not fenced.world.plan().plan.changes
+    asked = fenced.world.plane.requests(before, user=RECONCILER)
+    assert {"get", "list", "create", "patch", "delete"} & {request.verb for request in asked} >= {
+        "list",
+        "patch",
+        "delete",
+    }
+    assert [request for request in asked if request.code in {401, 403}] == []
+    fenced.declare()
+    fenced.reconcile()
+
+
+def test_bootstrap_again(fenced: Fenced) -> None:
+    """A second bootstrap changes nothing; without policies it notes so, and every plan warns."""
+    admin = fenced.world.plane.kubeconfig
+
+    def bootstrap(*words: str) -> None:
+        run = fenced.world.jobq("bootstrap", "--apply", *words, kubeconfig=admin)
+        assert run.code == 0, run.err
+
+    def versions() -> dict[tuple[str, str, str], str]:
+        found = {
+            (resource.kind, item["metadata"].get("namespace", ""), item["metadata"]["name"]): item["metadata"]
+            for resource in BOOTSTRAP_KINDS
+            for item in fenced.admin.list(resource, labels="app.kubernetes.io/part-of=jobq").items
+        }
+        return {key: meta["resourceVersion"] for key, meta in found.items()}
+
+    def warned() -> bool:
+        effects = fenced.world.plan().plan.effects
+        return any("no admission policies" in one.text and one.weight is Weight.WARNING for one in effects)
+
+    bootstrap()
+    first = versions()
+    assert len(first) > 30
+    bootstrap()
+    assert versions() == first
+    assert not warned()
+    try:
+        bootstrap("--no-policies")
+        assert fenced.admin.get(CONFIG_MAP, "jobq.cluster", namespace="jobq-system")["data"]["policies"] == "none"
+        assert warned()
+    finally:
+        bootstrap()
+    assert not warned()
+
+
+def test_further_kind(fenced: Fenced) -> None:
+    """A job kind that jobq.toml adds is one that members may use, queue included, and viewers may read."""
+    admin = fenced.world.plane.kubeconfig
+    names = {"plural": WRAPPER.plural, "singular": "appwrapper", "kind": WRAPPER.kind, "listKind": "AppWrapperList"}
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": WRAPPER.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    crd = {
+        "apiVersion": CRD.api_version,
+        "kind": CRD.kind,
+        "metadata": {"name": f"{WRAPPER.plural}.{WRAPPER.group}"},
+        "spec": {"group": WRAPPER.group, "scope": "Namespaced", "names": names, "versions": [version]},
+    }
+    queued, outside = plain("AppWrapper"), create(plain("AppWrapper"))
+    queued["metadata"]["labels"] = {QUEUE: "main"}
+    fenced.admin.create(CRD, crd)
+    try:
+        fenced.declare(settings=f'[[kinds]]\ngroup = "{WRAPPER.group}"\nresource = "{WRAPPER.plural}"\n')
+        assert fenced.world.jobq("bootstrap", "--apply", kubeconfig=admin).code == 0
+        assert eventually(lambda: MEMBERS in fenced.refusal("researcher", outside))
+        assert fenced.refusal("researcher", create(queued)) == YES
+        answer = fenced.ask("researcher", create(queued))
+        assert answer["metadata"]["annotations"][BY] == person("researcher")
+        assert fenced.refusal("viewer", read(WRAPPER)) == YES
+        assert RBAC in fenced.refusal("viewer", create(queued))
+    finally:
+        fenced.admin.delete(CRD, crd["metadata"]["name"])  # type: ignore[index]
+        fenced.declare()
+        assert fenced.world.jobq("bootstrap", "--apply", kubeconfig=admin).code == 0
+    assert RBAC in fenced.refusal("researcher", outside)
+
+
+def test_controllers_are_never_refused(fenced: Fenced) -> None:
+    """Whatever becomes of jobs and namespaces, no policy refuses Kubernetes' own controllers or Kueue anything."""
+    admin, plane = fenced.admin, fenced.world.plane
+    quick, slow = job("expires"), ("evicted", "background", "foreground")
+    quick["spec"] |= {"ttlSecondsAfterFinished": 0}
+    quick["spec"]["template"]["spec"]["containers"][0]["command"] = ["true"]
+    for body in (quick, *(job(name) for name in slow)):
+        fenced.people["researcher"].create(JOB, body)
+    for body in (job(RUNS, OTHER), job(WAITS, OTHER, cpu="1000")):
+        fenced.people["neighbour"].create(JOB, body)
+    assert eventually(lambda: at_work(admin, HOME) >= {RUNS, *slow})
+    assert eventually(lambda: at_work(admin, OTHER) == {RUNS} and workload(admin, WAITS, OTHER) != "")
+    fenced.ask("researcher", patch(WORKLOAD, workload(admin, "evicted"), STOP), dry_run=False)
+    fenced.people["researcher"].delete(JOB, "background", namespace=HOME)
+    fenced.people["researcher"].delete(JOB, "foreground", namespace=HOME, background=False)
+    admin.delete(NAMESPACE, OTHER)
+    assert eventually(lambda: set(jobs(admin)) == {RUNS, WAITS, "evicted"}), set(jobs(admin))
+    assert eventually(lambda: bool(jobs(admin)["evicted"]["spec"]["suspend"]) and at_work(admin, HOME) == {RUNS})
+    assert eventually(lambda: OTHER not in namespaces(admin))
+    plane.mark()
+    with plane.audit_log.open("rb") as log:
+        log.seek(fenced.begin)
+        entries = [json.loads(line) for line in log.read().split(b"\n")[:-1]]
+    own = [entry for entry in entries if is_controller(entry["user"].get("username", ""))]
+    assert len([entry for entry in own if entry["verb"] not in {"get", "list", "watch"}]) > 100
+    failed = [entry["responseStatus"] for entry in own if entry.get("responseStatus", {}).get("code", 0) >= 400]
+    assert [status for status in failed if "AdmissionPolicy" in json.dumps(status)] == []
+    forbidden = [status.get("message", "") for status in failed if status["code"] == 403]
+    assert [text for text in forbidden if "because it is being terminated" not in text] == []
+
+
+def is_controller(user: str) -> bool:
+    """Whether it is one of Kubernetes' own controllers, a node, or Kueue."""
+    return user == KUEUE or (user.startswith("system:") and user != RECONCILER)
