@@ -4,8 +4,8 @@ Attempts are dry-runs: the server admits or refuses them as always, and keeps no
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from reconciler.kinds import (
     JOB,
     LIMIT_RANGE,
     LOCAL_QUEUE,
+    MUTATING_BINDING,
     NAMESPACE,
     NETWORK_POLICY,
     POD,
@@ -51,6 +52,7 @@ pytestmark = pytest.mark.xdist_group("policies")
 YES: Final = ""
 RBAC: Final = 'is forbidden: User "'
 GRANT: Final = "is attempting to grant RBAC permissions not currently held"
+FIXED: Final = "field is immutable"
 
 
 def policy(name: str) -> str:
@@ -404,6 +406,12 @@ ATTEMPTS = [
     ),
     *by(
         "researcher",
+        FIXED,
+        ("run as another account later", patch(JOB, WAITS, {"spec": {"template": template(serviceAccountName="x")}})),
+        ("take a pod priority later", patch(JOB, WAITS, {"spec": {"template": template(priorityClassName="x")}})),
+    ),
+    *by(
+        "researcher",
         WORKLOADS,
         ("jump the queue", patch(WORKLOAD, "{waiting}", {"spec": {"priority": 99999}})),
         ("jump the queue by class", patch(WORKLOAD, "{waiting}", {"spec": {"priorityClassRef": set_class("low")}})),
@@ -660,10 +668,10 @@ class Fenced:
             return f"403 {RBAC}"
         return YES
 
-    def declare(self, *more: str, settings: str = "") -> None:
+    def declare(self, *more: str, settings: str = "", priorities: Sequence[str] = ("normal", "low")) -> None:
         """Commit the two projects, and more."""
         members = [{"user": person(role), "role": role} for role in ROLES]
-        home = project(HOME, members=members, priorities=["normal", "low"])
+        home = project(HOME, members=members, priorities=priorities)
         lonely = [{"user": person("neighbour"), "role": "researcher"}]
         other = project(OTHER, members=lonely, clusterQueue="fake-shared")
         self.world.repository.declare(home, other, *more, settings=settings)
@@ -728,17 +736,22 @@ def furnished(made: Fenced) -> dict[str, str]:
 
 def clean(admin: KubeCluster) -> None:
     """Remove what this file made, whatever of it there is."""
+    for resource, name in ((JOB, RUNS), (JOB, WAITS), (CLAIM, "kept")):
+        removed(admin, resource, name, HOME)
+    assert eventually(lambda: not (admin.list(POD, namespace=HOME).items or admin.list(CLAIM, namespace=HOME).items))
     gone = [
         *((NAMESPACE, name, "") for name in (HOME, OTHER, STRANGE, LIFE)),
         *((CONFIG_MAP, name, "jobq-system") for name in (HOME, OTHER, LIFE)),
         *((kind, "test-operator", "") for kind in (CLUSTER_ROLE, CLUSTER_ROLE_BINDING)),
     ]
     for resource, name, place in gone:
-        try:
-            admin.delete(resource, name, namespace=place)
-        except NotFound:
-            continue
+        removed(admin, resource, name, place)
     assert eventually(lambda: not namespaces(admin) & {HOME, OTHER, STRANGE, LIFE})
+
+
+def removed(admin: KubeCluster, resource: Resource, name: str, place: str) -> None:
+    with suppress(NotFound):
+        admin.delete(resource, name, namespace=place)
 
 
 def namespaces(admin: KubeCluster) -> set[str]:
@@ -776,8 +789,27 @@ def test_attempt(fenced: Fenced, attempt: Attempt) -> None:
     if attempt.refused == YES:
         assert said == YES
     else:
-        assert said.startswith("403 "), said or "it was allowed"
+        assert said.startswith("422 " if attempt.refused == FIXED else "403 "), said or "it was allowed"
         assert attempt.refused in said
+
+
+def test_each_rule_refuses(fenced: Fenced) -> None:
+    """Of each admission policy, each rule refuses one of these attempts: none is idle, none untried."""
+    policies = fenced.admin.list(_KINDS["ValidatingAdmissionPolicy"], labels="app.kubernetes.io/part-of=jobq").items
+    rules = {
+        f"{body['metadata']['name']}' denied request: {spoken(rule)}"
+        for body in policies
+        for rule in body["spec"]["validations"]
+    }
+    said = [fenced.refusal(attempt.who, attempt.ask) for attempt in ATTEMPTS if "Policy" in attempt.refused]
+    untried = [rule for rule in sorted(rules) if not any(rule in text for text in said)]
+    [stamped] = untried  # the server writes that annotation first
+    assert "submitted-by must be absent or" in stamped
+
+
+def spoken(rule: Mapping[str, str]) -> str:
+    """How what a policy's rule says begins."""
+    return rule["message"] if "message" in rule else rule["messageExpression"].split("'")[1]
 
 
 def test_stamp(fenced: Fenced) -> None:
@@ -788,8 +820,24 @@ def test_stamp(fenced: Fenced) -> None:
     assert jobs(fenced.admin)[RUNS]["metadata"]["annotations"][BY] == person("researcher")
 
 
+def test_without_stamp(fenced: Fenced) -> None:
+    """Where the server can't write who submits, a false name is refused, and none is no error."""
+    forged = create(with_metadata(annotations={BY: person("maintainer")}))
+    stamp = fenced.admin.get(MUTATING_BINDING, "jobq-stamp")
+    fenced.admin.delete(MUTATING_BINDING, "jobq-stamp")
+    try:
+        assert eventually(lambda: MEMBERS in fenced.refusal("researcher", forged))
+        assert BY not in fenced.ask("researcher", create(job()))["metadata"].get("annotations", {})
+        true = create(with_metadata(annotations={BY: person("researcher")}))
+        assert fenced.refusal("researcher", true) == YES
+    finally:
+        kept = {"name": "jobq-stamp", "labels": stamp["metadata"]["labels"]}
+        fenced.admin.apply(MUTATING_BINDING, stamp | {"metadata": kept})
+    assert eventually(lambda: fenced.refusal("researcher", forged) == YES)
+
+
 def test_unsuspended_by_hand(fenced: Fenced) -> None:
-    """A waiting job that its owner starts by hand is suspended again, and no pod of it stays."""
+    """A job that is created unsuspended, or is started by hand while it waits, is suspended; no pod of it stays."""
     started = fenced.ask("researcher", patch(JOB, WAITS, {"spec": {"suspend": False}}), dry_run=False)
 
     def back() -> bool:
@@ -798,6 +846,9 @@ def test_unsuspended_by_hand(fenced: Fenced) -> None:
         return changed and live["spec"]["suspend"] and not live["status"].get("active")
 
     assert eventually(back)
+    unsuspended = job(cpu="1000")
+    unsuspended["spec"]["suspend"] = False
+    assert fenced.ask("researcher", create(unsuspended))["spec"]["suspend"] is True
     assert eventually(lambda: len(fenced.admin.list(POD, namespace=HOME).items) == 1)
     assert at_work(fenced.admin, HOME) == {RUNS}
 
@@ -842,6 +893,23 @@ def test_life(fenced: Fenced) -> None:
     assert [request for request in asked if request.code in {401, 403}] == []
     fenced.declare()
     fenced.reconcile()
+
+
+def test_shorter_list(fenced: Fenced) -> None:
+    """A list of priorities that gets shorter refuses new jobs only: what exists is changed, stopped and resumed."""
+    fenced.declare(priorities=["low"])
+    fenced.reconcile()
+    try:
+        assert PRIORITY in fenced.refusal("researcher", create(job()))
+        assert fenced.refusal("researcher", patch(JOB, WAITS, mark(labels={"x": "y"}))) == YES
+        running = fenced.names["running"]
+        fenced.ask("researcher", patch(WORKLOAD, running, STOP), dry_run=False)
+        assert eventually(lambda: at_work(fenced.admin, HOME) == set())
+        fenced.ask("researcher", patch(WORKLOAD, running, {"spec": {"active": True}}), dry_run=False)
+        assert eventually(lambda: at_work(fenced.admin, HOME) == {RUNS})
+    finally:
+        fenced.declare()
+        fenced.reconcile()
 
 
 def test_bootstrap_again(fenced: Fenced) -> None:
