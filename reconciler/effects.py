@@ -86,10 +86,18 @@ def _access(changes: Iterable[Change], comparison: Comparison, declaration: Decl
         expired = _expiring(declaration.projects.get(change.project), role)
         for kind, name in sorted(before - after):
             text, until = f"{_who(kind, name)} loses {role} in {change.project}", expired.get((kind, name))
+            text += _still(declaration.projects.get(change.project), name)
             if until is None:
                 yield Effect(text, change.project, Weight.DISRUPTIVE)
             else:
                 yield Effect(f"{text}: it expired after {until.isoformat()}", change.project)
+
+
+def _still(project: Project | None, name: str) -> str:
+    """Says where somebody who goes stays a member in another spelling: to Kubernetes that is somebody else."""
+    members = project.members if project else ()
+    others = sorted(m.name for m in members if m.name != name and m.name.casefold() == name.casefold())
+    return f", and keeps access as {', '.join(others)}" if others else ""
 
 
 def _expiring(project: Project | None, role: str) -> dict[Subject, date]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 from reconciler.cluster import Cluster, Resource
@@ -77,8 +78,13 @@ def _listed(cluster: Cluster, kind: Kind) -> Sequence[Body]:
         if kind.resource is not LOCAL_QUEUE:
             raise
         hint = "install Kueue 0.17.8, 0.18.4, or 0.19 and later; `jobq plan --offline` works without"
-        text = f"LocalQueue {LOCAL_QUEUE.version} is not served by {cluster.address}"
+        text = f"LocalQueue {LOCAL_QUEUE.version} is not served by {cluster.address}; found: {_older_queues(cluster)}"
         raise NotFound(text, hint=hint, code=error.code) from error
+
+
+def _older_queues(cluster: Cluster) -> str:
+    older = replace(LOCAL_QUEUE, version="v1beta1")
+    return "no LocalQueue at all" if isinstance(_tried(cluster, older), NotFound) else older.version
 
 
 def _tried(cluster: Cluster, resource: Resource) -> Sequence[Body] | ClusterError:

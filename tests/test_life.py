@@ -175,3 +175,13 @@ def test_stale_approval(world: World) -> None:
     assert (stale.code, f"{digest} approves another plan" in stale.out) == (4, True)
     world.repository.declare(VISION)
     assert world.jobq("reconcile", "--approved", digest).code == 0
+
+
+def test_other_spelling_keeps_access(world: World) -> None:
+    """Who is removed in one spelling and stays in another is told to keep access."""
+    kim, twin = ({"user": name, "role": "viewer"} for name in ("kim@example.org", "Kim@example.org"))
+    world.repository.declare(project("vision", members=[kim, twin]))
+    world.reconcile()
+    world.repository.declare(project("vision", members=[twin]))
+    lost = "kim@example.org loses viewer in vision, and keeps access as Kim@example.org"
+    assert lost in [effect.text for effect in world.plan().plan.effects]

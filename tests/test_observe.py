@@ -35,7 +35,10 @@ def test_kueue_is_not_there(plane_without_kueue: Plane, repository: Repository) 
     before = world.plane.mark()
     run = world.jobq("reconcile")
     assert run.code == 1
-    assert run.err.startswith(f"error: LocalQueue v1beta2 is not served by {world.plane.server}\nhint: install Kueue")
+    found = "found: no LocalQueue at all"
+    assert run.err.startswith(
+        f"error: LocalQueue v1beta2 is not served by {world.plane.server}; {found}\nhint: install Kueue"
+    )
     assert world.writes(before) == []
     offline = world.jobq("plan", "--offline")
     assert (offline.code, "creates project vision" in offline.out) == (0, True)
