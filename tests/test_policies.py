@@ -68,7 +68,8 @@ BINDINGS = policy("reconciler-rolebindings")
 
 HOME, OTHER, STRANGE, LIFE = "fenced", "neighbour", "fenced-strange", "fenced-life"
 """Two projects, the second without a list of priorities; a namespace of nobody's; a project that comes and goes."""
-RUNS, WAITS = "runs", "waits"
+RUNS, WAITS, GROWS = "runs", "waits", "grows"
+ELASTIC = "kueue.x-k8s.io/elastic-job"
 ROLES = ("viewer", "researcher", "maintainer")
 RECONCILER = "system:serviceaccount:jobq-system:jobq-reconciler"
 
@@ -76,6 +77,7 @@ SECRET = Resource("", "v1", "secrets", "Secret")
 CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 CRON_JOB = Resource("batch", "v1", "cronjobs", "CronJob")
 DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
+OLDER = Resource("kueue.x-k8s.io", "v1beta1", "workloads", "Workload")
 PEEK = Resource("visibility.kueue.x-k8s.io", "v1beta2", "localqueues", "LocalQueue")
 CRD = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
 WRAPPER = Resource("workload.codeflare.dev", "v1beta2", "appwrappers", "AppWrapper")
@@ -323,10 +325,13 @@ ATTEMPTS = [
         ("list jobs", read(JOB)),
         ("read a log", read(POD, "{pod}", "log")),
         ("delete a job", remove(JOB, WAITS)),
+        ("make an elastic job", create(with_metadata(annotations={ELASTIC: "true"}))),
+        ("let an elastic job grow", patch(JOB, GROWS, {"spec": {"parallelism": 50}})),
         ("label a job", patch(JOB, WAITS, mark(labels={"x": "y"}))),
         ("change the class within the list", patch(JOB, WAITS, mark(labels={CLASS: "low"}))),
         ("stop a running job", patch(WORKLOAD, "{running}", STOP)),
         ("stop a waiting job", patch(WORKLOAD, "{waiting}", STOP)),
+        ("stop a job by an older version of the API", patch(OLDER, "{waiting}", STOP)),
         ("ship a script", create(plain("ConfigMap", data={"train.py": "pass"}))),
         ("open a shell", may("create", "pods", "exec")),
         ("open a shell over a WebSocket", may("get", "pods", "exec")),
@@ -357,6 +362,8 @@ ATTEMPTS = [
         ("change a quota", patch(CLUSTER_QUEUE, "gpu-shared", mark(labels={"x": "y"}))),
         ("create a pod", create(plain("Pod", spec=template()["spec"]))),
         ("delete a pod", remove(POD, "{pod}")),
+        ("attach to a pod", Ask("POST", _at(POD, HOME, "{pod}", "attach"))),
+        ("label a pod", patch(POD, "{pod}", mark(labels={"x": "y"}))),
         ("debug a pod", patch(POD, "{pod}", {}, "ephemeralcontainers")),
         ("create a cron job", create(plain("CronJob"))),
         ("create a deployment", create(plain("Deployment"))),
@@ -386,6 +393,10 @@ ATTEMPTS = [
         ("borrow an owner, no controller", create(with_metadata(ownerReferences=[OWNER[0] | {"controller": False}]))),
         ("borrow an owner later", patch(JOB, WAITS, mark(ownerReferences=OWNER))),
         ("say somebody else sent it, later", patch(JOB, WAITS, mark(annotations={BY: person("viewer")}))),
+        (
+            "take an elastic job's gates off",
+            patch(JOB, GROWS, {"spec": {"template": {"spec": {"schedulingGates": []}}}}),
+        ),
         ("hide who sent it", patch(JOB, WAITS, mark(annotations={BY: None}))),
     ),
     *by(
@@ -415,6 +426,7 @@ ATTEMPTS = [
         WORKLOADS,
         ("jump the queue", patch(WORKLOAD, "{waiting}", {"spec": {"priority": 99999}})),
         ("jump the queue by class", patch(WORKLOAD, "{waiting}", {"spec": {"priorityClassRef": set_class("low")}})),
+        ("jump the queue by an older version of the API", patch(OLDER, "{waiting}", {"spec": {"priority": 9}})),
         ("move a workload", patch(WORKLOAD, "{waiting}", {"spec": {"queueName": "other"}})),
         ("ask for less", patch(WORKLOAD, "{waiting}", {"spec": {"podSets": pods()}})),
         ("let a workload run longer", patch(WORKLOAD, "{waiting}", {"spec": {"maximumExecutionTimeSeconds": 9}})),
@@ -722,7 +734,10 @@ def furnished(made: Fenced) -> dict[str, str]:
     made.people["maintainer"].create(CLAIM, plain("PersistentVolumeClaim", "kept", spec=STORAGE))
     assert eventually(lambda: BY in made.ask("researcher", create(job()))["metadata"].get("annotations", {}))
     assert eventually(lambda: MADE in made.refusal("admin", create(work(priority=9))))
-    for body in (job(RUNS), job(WAITS, cpu="1000")):
+    elastic = job(GROWS, cpu="1000")
+    elastic["metadata"]["annotations"] = {ELASTIC: "true"}
+    elastic["spec"]["parallelism"] = 1
+    for body in (job(RUNS), job(WAITS, cpu="1000"), elastic):
         made.people["researcher"].create(JOB, body)
     assert eventually(lambda: at_work(made.admin, HOME) == {RUNS})
     assert eventually(lambda: workload(made.admin, WAITS) != "")
@@ -736,7 +751,7 @@ def furnished(made: Fenced) -> dict[str, str]:
 
 def clean(admin: KubeCluster) -> None:
     """Remove what this file made, whatever of it there is."""
-    for resource, name in ((JOB, RUNS), (JOB, WAITS), (CLAIM, "kept")):
+    for resource, name in ((JOB, RUNS), (JOB, WAITS), (JOB, GROWS), (CLAIM, "kept")):
         removed(admin, resource, name, HOME)
     assert eventually(lambda: not (admin.list(POD, namespace=HOME).items or admin.list(CLAIM, namespace=HOME).items))
     gone = [
@@ -853,6 +868,18 @@ def test_unsuspended_by_hand(fenced: Fenced) -> None:
     assert at_work(fenced.admin, HOME) == {RUNS}
 
 
+def test_grown(fenced: Fenced) -> None:
+    """A running job that is made larger than the quota is suspended, and none of its pods stays."""
+    wide = job(GROWS, OTHER, cpu="10")
+    wide["spec"]["parallelism"] = 1
+    fenced.people["neighbour"].create(JOB, wide)
+    assert eventually(lambda: at_work(fenced.admin, OTHER) == {GROWS})
+    fenced.ask("neighbour", patch(JOB, GROWS, {"spec": {"parallelism": 50}}, namespace=OTHER), dry_run=False)
+    assert eventually(lambda: bool(jobs(fenced.admin, OTHER)[GROWS]["spec"]["suspend"]))
+    assert eventually(lambda: not fenced.admin.list(POD, namespace=OTHER).items)
+    fenced.people["neighbour"].delete(JOB, GROWS, namespace=OTHER)
+
+
 def test_admin_opens(fenced: Fenced) -> None:
     """Pod Security may be lifted where an admin allowed it; a lost managed-by may be put back."""
     name, privileged = "fenced-opened", {"pod-security.kubernetes.io/enforce": "privileged"}
@@ -959,14 +986,16 @@ def test_further_kind(fenced: Fenced) -> None:
         "metadata": {"name": f"{WRAPPER.plural}.{WRAPPER.group}"},
         "spec": {"group": WRAPPER.group, "scope": "Namespaced", "names": names, "versions": [version]},
     }
-    queued, outside = plain("AppWrapper"), create(plain("AppWrapper"))
+    queued, elastic, outside = plain("AppWrapper"), plain("AppWrapper"), create(plain("AppWrapper"))
     queued["metadata"]["labels"] = {QUEUE: "main"}
+    elastic["metadata"] |= {"labels": {QUEUE: "main"}, "annotations": {ELASTIC: "true"}}
     fenced.admin.create(CRD, crd)
     try:
         fenced.declare(settings=f'[[kinds]]\ngroup = "{WRAPPER.group}"\nresource = "{WRAPPER.plural}"\n')
         assert fenced.world.jobq("bootstrap", "--apply", kubeconfig=admin).code == 0
         assert eventually(lambda: MEMBERS in fenced.refusal("researcher", outside))
         assert fenced.refusal("researcher", create(queued)) == YES
+        assert MEMBERS in fenced.refusal("researcher", create(elastic))
 
         def stamped() -> object:
             return fenced.ask("researcher", create(queued))["metadata"].get("annotations", {}).get(BY)
@@ -997,7 +1026,7 @@ def test_controllers_are_never_refused(fenced: Fenced) -> None:
     fenced.people["researcher"].delete(JOB, "background", namespace=HOME)
     fenced.people["researcher"].delete(JOB, "foreground", namespace=HOME, background=False)
     admin.delete(NAMESPACE, OTHER)
-    assert eventually(lambda: set(jobs(admin)) == {RUNS, WAITS, "evicted"}), set(jobs(admin))
+    assert eventually(lambda: set(jobs(admin)) == {RUNS, WAITS, GROWS, "evicted"}), set(jobs(admin))
     assert eventually(lambda: bool(jobs(admin)["evicted"]["spec"]["suspend"]) and at_work(admin, HOME) == {RUNS})
     assert eventually(lambda: OTHER not in namespaces(admin))
     plane.mark()
