@@ -75,7 +75,7 @@ def _states(change: Change, drained: Collection[str]) -> Iterator[Effect]:
 def _access(changes: Iterable[Change], comparison: Comparison, declaration: Declaration) -> Iterator[Effect]:
     """Who gains and who loses a role, by person and group. An expiry that has come is a loss that was declared."""
     live = {suspect.manifest.ref: suspect.live for suspect in (*comparison.suspects, *comparison.replaced)}
-    live |= {ref: body for body in comparison.surplus if (ref := _ref(body)).kind == "RoleBinding"}
+    live |= {ref: body for body in comparison.surplus if (ref := ObjectRef.of(body)).kind == "RoleBinding"}
     for change in changes:
         if change.ref.kind != "RoleBinding":
             continue
@@ -103,13 +103,6 @@ def _still(project: Project | None, name: str) -> str:
 def _expiring(project: Project | None, role: str) -> dict[Subject, date]:
     members = project.members if project else ()
     return {(m.kind, m.name): m.expires for m in members if m.role == role and m.expires is not None}
-
-
-def _ref(body: Body) -> ObjectRef:
-    metadata = body["metadata"]
-    return ObjectRef(
-        body["apiVersion"].rpartition("/")[0], body["kind"], metadata.get("namespace", ""), metadata["name"]
-    )
 
 
 def _subjects(binding: Body) -> set[Subject]:
@@ -171,4 +164,4 @@ def _foreign_access(live: Mapping[ObjectRef, Body], settings: Settings) -> Itera
 
 def _copies(comparison: Comparison) -> Iterator[Effect]:
     for body in comparison.copies:
-        yield Effect(f"{_ref(body)} carries jobq's labels but is a copy: left alone", "", Weight.WARNING)
+        yield Effect(f"{ObjectRef.of(body)} carries jobq's labels but is a copy: left alone", "", Weight.WARNING)

@@ -197,6 +197,13 @@ class ObjectRef:
     namespace: str
     name: str
 
+    @classmethod
+    def of(cls, body: Body) -> "ObjectRef":
+        """Which object a live one is; it has ``apiVersion`` and ``kind``."""
+        metadata = body["metadata"]
+        group = body["apiVersion"].rpartition("/")[0]
+        return cls(group, body["kind"], metadata.get("namespace", ""), metadata["name"])
+
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 

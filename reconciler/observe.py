@@ -47,9 +47,9 @@ def observe(cluster: Cluster, notes: Mapping[str, Body]) -> Observation:
     with ThreadPoolExecutor(_WORKERS) as pool:
         mine = pool.map(lambda kind: _listed(cluster, kind), kinds)
         theirs = pool.map(lambda resource: _tried(cluster, resource), _QUEUE_KINDS)
-        live = {_ref(body): body for answer in mine for body in answer}
+        live = {ObjectRef.of(body): body for answer in mine for body in answer}
         queues = {resource.kind: answer for resource, answer in zip(_QUEUE_KINDS, theirs, strict=True)}
-    live |= {_ref(body): body for name, body in notes.items() if "." not in name}
+    live |= {ObjectRef.of(body): body for name, body in notes.items() if "." not in name}
     readable = {kind: answer for kind, answer in queues.items() if not isinstance(answer, ClusterError)}
     unreadable = {kind: str(answer) for kind, answer in queues.items() if isinstance(answer, ClusterError)}
     return Observation(live, notes, readable, unreadable)
@@ -115,9 +115,3 @@ def _patiently(question: Callable[[], T]) -> T:
 def _typed(body: Body, resource: Resource) -> Body:
     """An item of a LIST with the kind that the list says once for all of them."""
     return {"apiVersion": resource.api_version, "kind": resource.kind} | body
-
-
-def _ref(body: Body) -> ObjectRef:
-    metadata = body["metadata"]
-    group = body["apiVersion"].rpartition("/")[0]
-    return ObjectRef(group, body["kind"], metadata.get("namespace", ""), metadata["name"])

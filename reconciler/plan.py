@@ -148,11 +148,9 @@ def _replace(suspect: Suspect) -> Change:
 
 
 def _delete(live: Body) -> Change:
-    metadata = live["metadata"]
-    group = live["apiVersion"].rpartition("/")[0]
-    ref = ObjectRef(group, live["kind"], metadata.get("namespace", ""), metadata["name"])
+    ref = ObjectRef.of(live)
     project = project_of(live) or (ref.namespace if ref.namespace != SYSTEM_NAMESPACE else ref.name)
-    return Change(ref, Action.DELETE, project, "no file declares it any more", {}, metadata["uid"])
+    return Change(ref, Action.DELETE, project, "no file declares it any more", {}, live["metadata"]["uid"])
 
 
 # ------------------------------------------------------------------------------------------------ refusals
