@@ -18,7 +18,7 @@ from typer.main import get_command_from_info
 from typer.models import CommandInfo
 
 from cli import console
-from reconciler.errors import Interrupted, JobqError, PlanRefused, UsageError
+from reconciler.errors import JobqError, PlanRefused, UsageError
 
 ERROR, USAGE, REFUSED, INTERRUPTED = 1, 2, 4, 130
 
@@ -267,8 +267,6 @@ def _failed(error: Exception) -> int:
             return USAGE
         case PlanRefused():
             return REFUSED
-        case Interrupted():
-            return INTERRUPTED
         case _:
             return ERROR
 

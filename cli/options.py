@@ -68,7 +68,6 @@ Timestamps = Annotated[bool, Option("--timestamps", help="Each line's time in fr
 TreePath = Annotated[Path, Argument(metavar="[PATH]", help="Work tree of the projects repository.")]
 Repo = Annotated[Path, Option("--repo", metavar="DIR", help="The projects repository.")]
 Ref = Annotated[str, Option("--ref", metavar="REV", help="Commit, branch or tag to read.")]
-Only = Annotated[str, Option("--only", metavar="NAMES", help="Only these projects, separated by commas.")]
 ExitCode = Annotated[bool, Option("--exit-code", help="Exit 3 where changes are pending.")]
 Approved = Annotated[str, Option("--approved", metavar="DIGEST", help="Approve what the plan of this digest disrupts.")]
 Apply = Annotated[bool, Option("--apply", help="Write it to the cluster.")]

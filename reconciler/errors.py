@@ -6,7 +6,6 @@ JobqError
 ├── DeclarationInvalid    the files have problems; carries all of them
 ├── RenderError           a template breaks a rule
 ├── PlanRefused           the guard said no; carries its reasons
-├── Interrupted           the user stopped the run; carries how to come back
 └── ClusterError          the API server said no, or nothing
     ├── Unreachable       no answer in time: the outcome of a write is unknown
     ├── Unauthorized      it doesn't know who asks
@@ -63,10 +62,6 @@ class PlanRefused(JobqError):
     def __init__(self, verdict: "Verdict") -> None:
         super().__init__("; ".join(refusal.text for refusal in verdict.refusals), hint=verdict.refusals[0].way_out)
         self.verdict = verdict
-
-
-class Interrupted(JobqError):
-    """Ctrl-C or SIGTERM: exit 130."""
 
 
 class ClusterError(JobqError):
