@@ -209,20 +209,22 @@ def job(namespace: str, name: str, image: str, annotations: dict[str, str]) -> d
 
 def test_requests_are_counted_by_user_and_user_agent(plane: Plane) -> None:
     """Only the requests between mark and count, refused ones too, and a watch once."""
-    kim = plane.member_kubeconfig("kim@example.org", ["oidc:vision"])
-    call(plane, plane.kubeconfig, "get", "nodes")
+    reader, refused = "counted-reader@example.org", "counted-refused@example.org"  # nobody else: the plane is shared
+    mine = plane.member_kubeconfig(reader, ["system:masters"])
+    theirs = plane.member_kubeconfig(refused, ["oidc:vision"])
+    call(plane, mine, "get", "nodes")
     since = plane.mark()
-    call(plane, plane.kubeconfig, "get", "--raw", "/api/v1/nodes")
-    call(plane, plane.kubeconfig, "get", "--raw", "/api/v1/pods?watch=true&timeoutSeconds=1")
+    call(plane, mine, "get", "--raw", "/api/v1/nodes")
+    call(plane, mine, "get", "--raw", "/api/v1/pods?watch=true&timeoutSeconds=1")
     with pytest.raises(subprocess.CalledProcessError):
-        call(plane, kim, "get", "--raw", "/api/v1/namespaces/default/secrets")
-    by_admin = plane.requests(since, user="admin", user_agent="kubectl")
-    by_kim = plane.requests(since, user="kim@example.org")
-    assert [(request.verb, request.resource, request.code) for request in by_admin] == [
+        call(plane, theirs, "get", "--raw", "/api/v1/namespaces/default/secrets")
+    by_reader = plane.requests(since, user=reader, user_agent="kubectl")
+    by_refused = plane.requests(since, user=refused)
+    assert [(request.verb, request.resource, request.code) for request in by_reader] == [
         ("list", "nodes", 200),
         ("watch", "pods", 200),
     ]
-    assert [(request.resource, request.namespace, request.code) for request in by_kim] == [("secrets", "default", 403)]
+    assert [(one.resource, one.namespace, one.code) for one in by_refused] == [("secrets", "default", 403)]
 
 
 def test_kubeconfigs_carry_user_and_groups_and_service_accounts(plane: Plane) -> None:
