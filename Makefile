@@ -4,10 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix up schema lock
+.PHONY: help setup demo test check bench fix up schema lock
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(VENV)/.ready  ## make .venv with jobq and all it needs (hash-locked)
 
@@ -20,7 +20,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@touch $@
 
 demo: setup  ## a commit becomes projects on a real control plane, and a member's job runs in one
-	@$(BIN)/python -m tests.demo
+	@$(BIN)/python -m tests.demo path
 
 test: setup  ## lint, types, and all tests on a real control plane
 	@$(MAKE) --no-print-directory check
@@ -32,6 +32,9 @@ check: setup  ## ruff, mypy, import contracts
 	@$(BIN)/ruff format --quiet --check . || { echo "hint: make fix" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log >&2; exit 1; }
+
+bench: setup  ## speed beside kubectl and a bare loop, as ratios
+	@$(BIN)/python -m tests.bench
 
 fix: setup  ## format, and mend what ruff can
 	@$(BIN)/ruff check --quiet --fix . || true

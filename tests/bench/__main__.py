@@ -1,0 +1,141 @@
+"""jobq beside what people use for the same today, and beside the least that could be done: a bare loop of requests.
+
+Every figure is the shortest of its runs, in seconds; what counts is the ratio, which a slow machine leaves alone.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from reconciler import source
+from reconciler.declare import declare
+from reconciler.kinds import APPLY_ORDER, BY_KIND
+from reconciler.kube import connect
+from reconciler.model import Manifest
+from reconciler.render import render
+from tests.controlplane.plane import Extent, Plane, start
+from tests.repository import Repository, project, scrubbed
+from tests.world import TODAY, clear, install
+
+WORKERS = 16
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--projects", type=int, default=300)
+    parser.add_argument("--runs", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="jobq-bench-") as folder, start(Extent.API) as plane:
+        install(plane, Path(folder) / "bootstrap")
+        Bench(plane, Path(folder), given.projects, given.runs).tell()
+
+
+class Bench:
+    """One control plane, and a repository of equal projects."""
+
+    def __init__(self, plane: Plane, folder: Path, projects: int, runs: int) -> None:
+        self.plane = plane
+        self.runs = runs
+        self.repository = Repository.new(folder / "projects")
+        self.repository.declare(*(_project(number) for number in range(projects)))
+        snapshot = source.read_commit(self.repository.root)
+        self.manifests = render(declare(snapshot), source.templates(snapshot, "project"), TODAY)
+        self.file = folder / "all.json"
+        in_order = sorted(self.manifests, key=lambda manifest: APPLY_ORDER[manifest.ref.group, manifest.ref.kind])
+        self.file.write_text(json.dumps(_list(in_order)), encoding="utf-8")
+        self.cache = folder / "cache"
+
+    def tell(self) -> None:
+        """All comparisons, jobq first in each."""
+        print(f"{len({one.project for one in self.manifests})} projects, {len(self.manifests)} objects")
+        self._table(
+            "first apply",
+            self.jobq,
+            [("kubectl apply", self.kubectl_apply), ("bare PATCH loop", self.bare)],
+            fresh=True,
+        )
+        self.jobq()
+        peers = [
+            ("kubectl diff", self.kubectl_diff),
+            ("kubectl apply", self.kubectl_apply),
+            ("bare PATCH loop", self.bare),
+        ]
+        self._table("nothing to do", self.jobq, peers, fresh=False)
+
+    def _table(
+        self, title: str, own: Callable[[], None], peers: Sequence[tuple[str, Callable[[], None]]], *, fresh: bool
+    ) -> None:
+        taken = self._shortest(own, fresh=fresh)
+        print(f"\n{title:24} {'seconds':>8}  jobq is")
+        print(f"  {'jobq reconcile':22} {taken:8.2f}")
+        for name, peer in peers:
+            seconds = self._shortest(peer, fresh=fresh)
+            print(f"  {name:22} {seconds:8.2f}  {seconds / taken:.2f} times as fast")
+
+    def _shortest(self, run: Callable[[], None], *, fresh: bool) -> float:
+        taken = []
+        for _ in range(self.runs):
+            if fresh:
+                clear(self.plane)
+            began = time.monotonic()
+            run()
+            taken.append(time.monotonic() - began)
+        return min(taken)
+
+    def jobq(self) -> None:
+        """The command as a pipeline runs it, Python's start included."""
+        where = ["--repo", str(self.repository.root), "--kubeconfig", str(self.plane.kubeconfig)]
+        _run([sys.executable, "-m", "cli.main", "reconcile", *where])
+
+    def kubectl_apply(self) -> None:
+        """In its best form: server-side, one JSON list, no validation of its own."""
+        self._kubectl("apply", "--server-side", "--force-conflicts", "--validate=false", "--field-manager=peer")
+
+    def kubectl_diff(self) -> None:
+        """A dry-run apply of each object."""
+        self._kubectl("diff", "--server-side", "--force-conflicts", "--field-manager=peer")
+
+    def _kubectl(self, *words: str) -> None:
+        config = [f"--kubeconfig={self.plane.kubeconfig}", f"--cache-dir={self.cache}"]
+        _run([str(self.plane.kubectl), *config, *words, "--filename", str(self.file)])
+
+    def bare(self) -> None:
+        """What the machine can do: nothing but one PATCH for each object, namespaces first."""
+        cluster = connect(kubeconfig=str(self.plane.kubeconfig), workers=WORKERS)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for namespaces in (True, False):
+                wanted = [one for one in self.manifests if (one.ref.kind == "Namespace") is namespaces]
+                list(
+                    pool.map(lambda one: cluster.apply(BY_KIND[one.ref.group, one.ref.kind].resource, one.body), wanted)
+                )
+        cluster.close()
+
+
+def _project(number: int) -> str:
+    members = [
+        {"group": f"oidc:g{number}", "role": "researcher"},
+        {"user": f"u{number}@example.org", "role": "maintainer"},
+    ]
+    return project(f"p{number:05}", members=members, limits={"jobs": 500}, tags=["bench"])
+
+
+def _list(manifests: Sequence[Manifest]) -> object:
+    return {"apiVersion": "v1", "kind": "List", "items": [manifest.body for manifest in manifests]}
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, env=scrubbed(), cwd=ROOT, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
+
+
+if __name__ == "__main__":
+    main()

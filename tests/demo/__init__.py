@@ -1,0 +1,1 @@
+"""Demos: real commands on a real control plane."""
