@@ -47,6 +47,7 @@ WORKLOAD = Resource("kueue.x-k8s.io", "v1beta2", "workloads", "Workload")
 JOB = Resource("batch", "v1", "jobs", "Job")
 POD = Resource("", "v1", "pods", "Pod")
 EVENT = Resource("", "v1", "events", "Event")
+DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
 SELF_SUBJECT_REVIEW = Resource(
     "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
 )

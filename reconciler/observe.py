@@ -14,6 +14,7 @@ from reconciler.kinds import (
     CLUSTER_QUEUE,
     COHORT,
     CONFIG_MAP,
+    DEPLOYMENT,
     LOCAL_QUEUE,
     PRIORITY_CLASS,
     PROJECT_KINDS,
@@ -21,7 +22,11 @@ from reconciler.kinds import (
     Kind,
 )
 from reconciler.model import MANAGED_BY, MANAGER, SYSTEM_NAMESPACE, Body, ObjectRef, Observation
+from reconciler.versions import Version, image_version, parse_version
 
+KUEUE_NAMESPACE = "kueue-system"
+"""Where Kueue's own manifests and its Helm chart's README put it."""
+_KUEUE_LABEL = "app.kubernetes.io/name=kueue"
 _QUEUE_KINDS = (CLUSTER_QUEUE, COHORT, RESOURCE_FLAVOR, PRIORITY_CLASS)
 _WORKERS = 8
 _TRIES = 4
@@ -53,6 +58,28 @@ def observe(cluster: Cluster, notes: Mapping[str, Body]) -> Observation:
     readable = {kind: answer for kind, answer in queues.items() if not isinstance(answer, ClusterError)}
     unreadable = {kind: str(answer) for kind, answer in queues.items() if isinstance(answer, ClusterError)}
     return Observation(live, notes, readable, unreadable)
+
+
+def read_kueue_version(cluster: Cluster) -> Version | None:
+    """Kueue's version, by the image of its Deployment. None where it can't be told: no right to look, no such tag.
+
+    Looked for in all namespaces, and where that isn't allowed, in Kueue's usual one.
+    """
+    for namespace in ("", KUEUE_NAMESPACE):
+        try:
+            found = cluster.list(DEPLOYMENT, namespace=namespace, labels=_KUEUE_LABEL).items
+        except ClusterError:
+            continue
+        return next((version for body in found if (version := _deployed_version(body)) is not None), None)
+    return None
+
+
+def _deployed_version(deployment: Body) -> Version | None:
+    """By its manager's image, or else by the label that Helm puts on it."""
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    ranked = sorted(containers, key=lambda container: container["name"] != "manager")
+    label = deployment["metadata"].get("labels", {}).get("app.kubernetes.io/version", "")
+    return image_version(ranked[0].get("image", "")) or parse_version(label)
 
 
 def ask(cluster: Cluster, suspects: Sequence[Suspect]) -> Mapping[ObjectRef, Body | ClusterError]:
