@@ -1,21 +1,16 @@
 """Snapshot -> Declaration: settings and projects, strictly read, and every problem at once.
 
-``forms`` says what a file may hold; ``_explain`` says in words what is wrong with what it does hold.
+``forms`` says what a file may hold, ``problems`` in words what is wrong with what it does hold.
 """
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from reconciler import documents
 from reconciler.amounts import quantity
 from reconciler.errors import DeclarationInvalid
-from reconciler.forms import LimitsFile, MemberFile, ProjectFile, SettingsFile, SpecFile, shown
+from reconciler.forms import LimitsFile, MemberFile, ProjectFile, SpecFile
 from reconciler.model import (
     Declaration,
     File,
@@ -31,11 +26,12 @@ from reconciler.model import (
     SubjectKind,
     WhenInactive,
 )
+from reconciler.problems import validated
+from reconciler.scalars import shown
+from reconciler.settings import read_settings
 
-_Model = TypeVar("_Model", bound=BaseModel)
 API_VERSION = "jobq.io/v1alpha1"
 FOLDER = "projects.d/"
-SETTINGS_FILE = "jobq.toml"
 RESERVED_NAMES = ("default", "jobq-system", "kueue-system")
 RESERVED_PREFIXES = ("kube-", "openshift-", "istio-", "gke-")
 _COMPANIONS = ("README.md", "schema.json")
@@ -44,7 +40,7 @@ _COMPANIONS = ("README.md", "schema.json")
 def declare(snapshot: Snapshot) -> Declaration:
     """Everything that the files declare. Raises: DeclarationInvalid, with all problems of all files, by place."""
     problems = list(snapshot.oddities)
-    settings = _settings(snapshot.files, problems)
+    settings = read_settings(snapshot.files, problems)
     projects: dict[str, Project] = {}
     for path, file in sorted(snapshot.files.items()):
         if path == FOLDER.removesuffix("/"):
@@ -67,53 +63,6 @@ def _bounded(problems: Iterable[Problem]) -> list[Problem]:
     return sorted(problem for found in by_path.values() for problem in documents.bounded(found))
 
 
-# ------------------------------------------------------------------------------------------------ settings
-
-
-def _settings(files: Mapping[str, File], problems: list[Problem]) -> Settings:
-    if SETTINGS_FILE not in files:
-        problems.append(Problem(Origin(SETTINGS_FILE), "there is no jobq.toml", 'write one with: cluster = "NAME"'))
-        return Settings(cluster="")
-    document = documents.read_toml(files[SETTINGS_FILE].data, SETTINGS_FILE)
-    problems += document.problems
-    read = None if document.problems else _validated(SettingsFile, document, problems)
-    if read is None:
-        return Settings(cluster="")
-    if read.queue == "default":
-        reason = "a LocalQueue named default would take in every job of the namespace, notebooks included"
-        problems.append(Problem(document.place(("queue",)), reason, 'write queue = "main"'))
-    return Settings(
-        cluster=read.cluster,
-        queue=read.queue,
-        reserved=tuple(read.reserved),
-        reconciler=read.reconciler,
-        managed_namespace_label=_label_pair(read.managed_namespace_label),
-        catalogue_readers=tuple(read.catalogue_readers),
-        network_from=tuple(_known_networks(read, document, problems)),
-        open_network=tuple(read.open_network),
-        networks={name: dict(labels) for name, labels in read.networks.items()},
-        expected_bindings=tuple(read.expected_bindings),
-        disrupted_limit=read.guard.disrupted,
-        job_kinds=tuple((kind.group, kind.resource) for kind in read.kinds),
-    )
-
-
-def _known_networks(read: SettingsFile, document: documents.Document, problems: list[Problem]) -> Sequence[str]:
-    for name in read.network_from:
-        if name not in read.networks:
-            near = nearest(name, read.networks)
-            hint = (
-                f"did you mean {near}?" if near else f"add a table [networks] with {name} = {{...labels of namespaces}}"
-            )
-            problems.append(Problem(document.place(("networkFrom",)), f"there is no network {name}", hint))
-    return read.network_from
-
-
-def _label_pair(text: str) -> tuple[str, str] | None:
-    key, _, value = text.partition("=")
-    return (key, value) if key else None
-
-
 # ------------------------------------------------------------------------------------------------ projects
 
 
@@ -129,7 +78,7 @@ def _project(path: str, file: File, settings: Settings, problems: list[Problem])
     problems += document.problems
     if document.value is None or () in document.refused:
         return None
-    read = _validated(ProjectFile, document, problems)
+    read = validated(ProjectFile, document, problems)
     if read is None:
         return None
     name = read.metadata.name
@@ -242,102 +191,3 @@ def _spellings(projects: Iterable[Project]) -> Iterable[Problem]:
             usual = next(iter(others))
             reason = f"no other {member.kind.lower()} is written {prefix + ':…' if prefix else 'without a prefix'}"
             yield Problem(member.origin, f"{member.name}: {reason}", f"the others begin with {usual}:", warning=True)
-
-
-# ------------------------------------------------------------------------------------------------ words for problems
-
-
-def _validated(model: type[_Model], document: documents.Document, problems: list[Problem]) -> _Model | None:
-    try:
-        return model.model_validate(document.value, by_alias=True, by_name=False)
-    except ValidationError as invalid:
-        errors = [dict(error) for error in invalid.errors(include_url=False)]
-        untold = [error for error in errors if not _told(error, document)]
-        misspelt = {path for error in errors if (path := _meant(error, model))}
-        problems += [_explain(error, model, document) for error in untold if error["loc"] not in misspelt]
-        return None
-
-
-def _meant(error: Mapping[str, Any], model: type[BaseModel]) -> tuple[str | int, ...]:
-    """The field that an unknown one was surely meant to be: no need to call that one missing too."""
-    path = error["loc"]
-    near = nearest(str(path[-1]), _fields(model, path[:-1])) if error["type"] == "extra_forbidden" else ""
-    return (*path[:-1], near) if near else ()
-
-
-def _told(error: Mapping[str, Any], document: documents.Document) -> bool:
-    """Whether reading the file has already complained about this value, or one around it."""
-    path = error["loc"]
-    return any(tuple(path[:length]) in document.refused for length in range(len(path) + 1))
-
-
-def _explain(error: dict[str, Any], model: type[BaseModel], document: documents.Document) -> Problem:
-    path = tuple(step for step in error["loc"] if step != "[key]")
-    field = ".".join(map(_step, path)) or "the file"
-    kind, found, context = error["type"], error.get("input"), error.get("ctx", {})
-    place = document.place(path)
-    if kind == "extra_forbidden":
-        allowed = _fields(model, path[:-1])
-        near = nearest(str(path[-1]), allowed)
-        place = document.keys.get(path, document.place(path))
-        return Problem(
-            place, f"unknown field {field}", f"did you mean {near}?" if near else f"allowed: {', '.join(allowed)}"
-        )
-    if kind == "missing":
-        return Problem(document.place(path[:-1]), f"{field} is missing")
-    if kind == "literal_error":
-        near = nearest(str(found), re.findall(r"'([^']*)'", context["expected"]))
-        hint = f"did you mean {near}?" if near else ""
-        return Problem(place, f"{field} is {shown(found)}; allowed: {context['expected'].replace(chr(39), '')}", hint)
-    if kind in {"value_error", "assertion_error"}:
-        return Problem(place, f"{field}: {context['error']}")
-    return Problem(place, *_type_words(kind, field, found, error["msg"]))
-
-
-def _step(step: str | int) -> str:
-    """A key or an index as it can stand in a dotted path."""
-    text = str(step)
-    return text if re.fullmatch(r"[\w./-]{1,60}", text) else shown(text)
-
-
-def _type_words(kind: str, field: str, found: object, message: str) -> tuple[str, str]:
-    there = shown(found)
-    if kind == "string_type" and isinstance(found, bool | int | float | date):
-        return (
-            f"{field} is {there}, not text",
-            f'write it in quotes: "{str(found).lower() if isinstance(found, bool) else found}"',
-        )
-    if kind == "bool_type":
-        return f"{field} is {there}; allowed: true, false", "write true or false, without quotes"
-    if kind == "int_type":
-        return f"{field} is {there}, not a whole number", "write digits alone, without quotes"
-    wanted = {"list_type": "a list", "dict_type": "a map", "model_type": "a map", "string_type": "text"}.get(kind)
-    if wanted:
-        return f"{field} is {there}, not {wanted}", f"write [{found}]" if kind == "list_type" and isinstance(
-            found, str
-        ) else ""
-    return f"{field} is {there}: {message[0].lower()}{message[1:]}", ""
-
-
-def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """The words allowed at that path of a model."""
-    for step in path:
-        if isinstance(step, int):
-            continue
-        field = next((f for name, f in model.model_fields.items() if step in {f.alias, name}), None)
-        inner = (
-            [t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)]
-            if field
-            else []
-        )
-        nested = [t for t in inner if issubclass(t, BaseModel)]
-        if not nested:
-            return []
-        model = nested[0]
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """The word that was surely meant, or ``""``."""
-    lower = {candidate.lower(): candidate for candidate in words}
-    return next((lower[match] for match in difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)), "")
