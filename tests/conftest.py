@@ -8,10 +8,11 @@ import pytest
 
 from tests.controlplane.fixture import plane
 from tests.controlplane.plane import Extent, Plane, start
+from tests.proxy import Proxy, proxied
 from tests.repository import Repository
 from tests.world import World, clear, install
 
-__all__ = ["api_plane", "plane", "repository", "whole_plane", "world"]
+__all__ = ["api_plane", "plane", "proxy", "repository", "whole_plane", "world"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background job, which programs under test inherit
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -45,3 +46,10 @@ def whole_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     with start() as own:
         install(own, tmp_path_factory.mktemp("bootstrap"))
         yield own
+
+
+@pytest.fixture
+def proxy(world: World, tmp_path: Path) -> Iterator[Proxy]:
+    """A proxy before that API server, as the reconciler: ``world.jobq(..., kubeconfig=proxy.kubeconfig)``."""
+    with proxied(world.kubeconfig, world.plane.directory / "pki", tmp_path / "proxy") as made:
+        yield made

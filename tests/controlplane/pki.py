@@ -121,6 +121,11 @@ def kubeconfig(server: str, authority: bytes, user: str, credentials: Pair | str
     return json.dumps(document, indent=1).encode() + b"\n"
 
 
+def decoded(said: str) -> bytes:
+    """The bytes of a kubeconfig's ``...-data``."""
+    return base64.b64decode(said)
+
+
 def write_private(path: Path, content: bytes) -> None:
     """Write `path`, readable by the owner only from its first byte on, whole or not at all."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
