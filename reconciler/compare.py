@@ -8,11 +8,12 @@ Paths are written as managedFields writes them (FieldsV1): ``f:spec``, ``k:{"nam
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.amounts import AmountError, quantity
+from reconciler.ending import is_ending
 from reconciler.kinds import BY_KIND, Kind, Path
 from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, SYSTEM_NAMESPACE, Body, Manifest, ObjectRef, Role
 
@@ -44,12 +45,17 @@ class Comparison:
     """They carry our labels, and are not ours."""
     foreign: Mapping[str, Body] = field(default_factory=dict)
     """Project -> the Namespace of its name that isn't ours; nothing of that project is compared."""
+    ending: Mapping[str, Body] = field(default_factory=dict)
+    """Project -> its Namespace, or a foreign one of its name, that is being deleted; nothing of it is compared."""
 
 
 def compare(manifests: Sequence[Manifest], live: Mapping[ObjectRef, Body]) -> Comparison:
     """Sorts manifests and live objects into the places of a ``Comparison``."""
-    foreign = dict(_foreign(manifests, live))
-    wanted = [manifest for manifest in manifests if manifest.project not in foreign]
+    homes_of = {m.project: live[m.ref] for m in manifests if m.ref.kind == "Namespace" and m.ref in live}
+    ending = {project: body for project, body in homes_of.items() if is_ending(body)}
+    foreign = {name: body for name, body in homes_of.items() if name not in ending and project_of(body) != name}
+    left_alone = {*foreign, *ending}
+    wanted = [manifest for manifest in manifests if manifest.project not in left_alone]
     missing = [manifest for manifest in wanted if manifest.ref not in live]
     there = [(manifest, live[manifest.ref]) for manifest in wanted if manifest.ref in live]
     equal = [manifest for manifest, body in there if is_equal(manifest, body)]
@@ -62,7 +68,7 @@ def compare(manifests: Sequence[Manifest], live: Mapping[ObjectRef, Body]) -> Co
     homes = project_namespaces(live)
     surplus = [body for body in extra if is_ours(body, homes)]
     copies = [body for body in extra if _labelled(body) and not is_ours(body, homes)]
-    return Comparison(equal, suspects, replaced, missing, surplus, copies, foreign)
+    return Comparison(equal, suspects, replaced, missing, surplus, copies, foreign, ending)
 
 
 def _needs_replacing(suspect: Suspect) -> bool:
@@ -72,13 +78,6 @@ def _needs_replacing(suspect: Suspect) -> bool:
 
 def _at(body: Body, names: Path) -> Any:  # noqa: ANN401 - JSON
     return _value(body, tuple(f"f:{name}" for name in names))
-
-
-def _foreign(manifests: Iterable[Manifest], live: Mapping[ObjectRef, Body]) -> Iterator[tuple[str, Body]]:
-    for manifest in manifests:
-        body = live.get(manifest.ref) if manifest.ref.kind == "Namespace" else None
-        if body is not None and project_of(body) != manifest.project:
-            yield manifest.project, body
 
 
 def project_of(live: Body) -> str:

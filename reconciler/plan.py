@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.compare import Comparison, Suspect, own_entry, owned, project_of, takers
 from reconciler.effects import effects_of
+from reconciler.ending import way_out_of, why_ending
 from reconciler.errors import ClusterError, Forbidden
 from reconciler.kinds import APPLY_ORDER
 from reconciler.model import (
@@ -37,7 +38,8 @@ _BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creati
 def make_plan(declaration: Declaration, comparison: Comparison, answers: Answers, seen: Observation) -> Plan:
     """The plan, in its total order. What can't be planned is a refusal of its project."""
     answers = _excused(comparison.suspects, answers)
-    refusals = sorted((*_foreign(comparison), *_refused(comparison.suspects, answers)))
+    apart = (*_foreign(comparison), *_ending(comparison, declaration))
+    refusals = sorted((*apart, *_refused(comparison.suspects, answers)))
     left_out = {refusal.project for refusal in refusals}
     updates = [change for suspect in comparison.suspects if (change := _update(suspect, answers)) is not None]
     changes = [
@@ -187,6 +189,17 @@ def _foreign(comparison: Comparison) -> Iterator[Refusal]:
         labels = f"{MANAGED_BY}={MANAGER} {PROJECT_LABEL}={project}"
         way_out = f"choose another name; or an admin hands it over: kubectl label namespace {name} {labels}"
         yield Refusal(text, way_out, project)
+
+
+def _ending(comparison: Comparison, declaration: Declaration) -> Iterator[Refusal]:
+    """Declared projects whose namespace is on its way out: they come anew once it is gone."""
+    for project, namespace in comparison.ending.items():
+        if project in declaration.projects:
+            name = namespace["metadata"]["name"]
+            text = (
+                f"namespace {name} is being deleted; project {project} waits until it is gone: {why_ending(namespace)}"
+            )
+            yield Refusal(text, way_out_of(namespace), project)
 
 
 def _refused(suspects: Iterable[Suspect], answers: Answers) -> Iterator[Refusal]:
