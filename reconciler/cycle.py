@@ -14,6 +14,7 @@ from reconciler.guard import check, check_cluster, check_declaration
 from reconciler.model import Declaration, Outcome, Report, Verdict
 from reconciler.observe import ask, observe, read_notes
 from reconciler.plan import make_plan
+from reconciler.questions import questions_of
 from reconciler.render import Templates, render
 
 
@@ -28,7 +29,7 @@ def plan_pass(
     observed = observe(cluster, notes)
     resting = archived(observed.live, declaration.projects, today)
     comparison = compare((*manifests, *resting), observed.live)
-    answers = ask(cluster, comparison.suspects)
+    answers = ask(cluster, questions_of(comparison))
     plan = make_plan(declaration, comparison, answers, observed)
     return Report(plan, check(plan, declaration.settings, approved))
 
