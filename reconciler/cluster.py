@@ -17,8 +17,6 @@ class Resource:
     plural: str
     kind: str
     namespaced: bool = True
-    metadata_only: bool = False
-    """Lists bring each object's metadata and nothing else."""
 
     @property
     def api_version(self) -> str:
@@ -98,3 +96,6 @@ class Cluster(Protocol):
         timestamps: bool = False,
     ) -> Iterator[bytes]:
         """A container's output, in pieces as they come; with ``follow`` until the container ends."""
+
+    def cut(self) -> None:
+        """End every watch and log that is open now, from any thread: whoever reads one sees its end."""

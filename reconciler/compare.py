@@ -15,21 +15,19 @@ from typing import Any
 from reconciler.amounts import AmountError, quantity
 from reconciler.ending import is_ending
 from reconciler.kinds import BY_KIND, Kind, Path
-from reconciler.model import (
-    MANAGED_BY,
-    MANAGER,
-    PROJECT_LABEL,
-    SYSTEM_NAMESPACE,
-    Body,
-    Manifest,
-    ObjectRef,
-    Role,
-    Suspect,
-)
+from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, SYSTEM_NAMESPACE, Body, Manifest, ObjectRef, Role
 
 _IDENTITY = frozenset({"apiVersion", "kind"})
 _OWN_BINDINGS = frozenset(f"jobq:{role}" for role in Role)
 _NOT_OWNED = frozenset({("metadata", "name"), ("metadata", "namespace")})
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A live object that isn't provably as it should be."""
+
+    manifest: Manifest
+    live: Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +133,6 @@ def own_entry(live: Body) -> Body | None:
     return None
 
 
-def owns(live: Body, *path: str) -> bool:
-    """Whether our last apply's entry holds that FieldsV1 path, or anything below it."""
-    node: Any = (own_entry(live) or {}).get("fieldsV1", {})
-    return all((node := node.get(step)) is not None for step in path)
-
-
 def takers(manifest: Manifest, live: Body) -> tuple[str, ...]:
     """Who owns leaves that are ours to own, as ``kubectl-edit (10:32 UTC)``: a client, never a person."""
     kind = BY_KIND[manifest.ref.group, manifest.ref.kind]
@@ -152,6 +144,36 @@ def takers(manifest: Manifest, live: Body) -> tuple[str, ...]:
         for other in others
         if lost & set(_paths(other.get("fieldsV1", {})))
     )
+
+
+def contested(manifest: Manifest, live: Body) -> frozenset[Path]:
+    """The leaves of a manifest that an apply would take back: not ours by now, or of another value."""
+    kind = BY_KIND[manifest.ref.group, manifest.ref.kind]
+    held = set(_paths((own_entry(live) or {}).get("fieldsV1", {})))
+    return frozenset(
+        path
+        for path, value in leaves(manifest.body, kind)
+        if path not in held or not same(value, _value(live, path), _names(path), kind)
+    )
+
+
+def without(body: Body, path: Path) -> Body:
+    """A body without the leaf of that path, and without what is empty then."""
+    return dict(_without(body, path) or {})
+
+
+def _without(node: Any, path: Path) -> Any:  # noqa: ANN401 - JSON
+    """None where nothing is left."""
+    step, *below = path
+    inner = _step(node, step)
+    if inner is None:
+        return node
+    rest = _without(inner, tuple(below)) if below else None
+    if isinstance(node, dict):
+        name = step[2:]
+        return {key: rest if key == name else value for key, value in node.items() if key != name or rest} or None
+    items = (rest if item == inner else item for item in node)
+    return [item for item in items if item] or None
 
 
 def owned(live: Body) -> Body:

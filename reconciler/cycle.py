@@ -8,18 +8,25 @@ from datetime import date
 from reconciler.apply import apply
 from reconciler.archive import archived
 from reconciler.cluster import Cluster
-from reconciler.compare import compare
+from reconciler.compare import Comparison, compare
 from reconciler.errors import PlanRefused
 from reconciler.guard import check, check_cluster, check_declaration
 from reconciler.model import Declaration, Outcome, Report, Verdict
 from reconciler.observe import ask, observe, read_notes
 from reconciler.plan import make_plan
-from reconciler.questions import questions_of
 from reconciler.render import Templates, render
+
+Restrain = Callable[[Comparison], Comparison]
+"""Takes out of a comparison what is not to be touched now."""
 
 
 def plan_pass(
-    cluster: Cluster, declaration: Declaration, templates: Templates, today: date, approved: str = ""
+    cluster: Cluster,
+    declaration: Declaration,
+    templates: Templates,
+    today: date,
+    approved: str = "",
+    restrain: Restrain = lambda comparison: comparison,
 ) -> Report:
     """What a reconcile would do now. Raises: PlanRefused, RenderError, ClusterError; nothing is written."""
     notes = read_notes(cluster)
@@ -28,8 +35,8 @@ def plan_pass(
     manifests = render(declaration, templates, today)
     observed = observe(cluster, notes)
     resting = archived(observed.live, declaration.projects, today)
-    comparison = compare((*manifests, *resting), observed.live)
-    answers = ask(cluster, questions_of(comparison))
+    comparison = restrain(compare((*manifests, *resting), observed.live))
+    answers = ask(cluster, comparison.suspects)
     plan = make_plan(declaration, comparison, answers, observed)
     return Report(plan, check(plan, declaration.settings, approved))
 
@@ -42,9 +49,10 @@ def reconcile_pass(
     stop: threading.Event,
     told: Callable[[Outcome], None] = lambda _: None,
     approved: str = "",
+    restrain: Restrain = lambda comparison: comparison,
 ) -> Report:
     """Plans, and applies what the guard allows. Raises: as ``plan_pass``; after the first write, nothing."""
-    report = plan_pass(cluster, declaration, templates, today, approved)
+    report = plan_pass(cluster, declaration, templates, today, approved, restrain)
     if report.verdict.refused or stop.is_set():
         return replace(report, interrupted=stop.is_set())
     outcomes = apply(cluster, report.plan.changes, stop, told)

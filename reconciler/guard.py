@@ -6,7 +6,7 @@ from reconciler.model import Body, Declaration, Plan, Refusal, Settings, Verdict
 
 CLUSTER_NOTE = "jobq.cluster"
 """The ConfigMap in jobq-system that says which cluster this is; `jobq bootstrap` writes it."""
-ROLES_VERSION = 1
+ROLES_VERSION = 2
 """The version of the project roles that this jobq needs."""
 
 POLICIES_VERSION = 1

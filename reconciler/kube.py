@@ -4,7 +4,7 @@ import re
 import ssl
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +42,6 @@ SILENCE_SECONDS = 150
 
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
-_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _ANSWERS: Mapping[int, type[ClusterError]] = {
     401: Unauthorized,
     403: Forbidden,
@@ -136,6 +135,7 @@ class KubeCluster:
         self._on_warning = on_warning
         self._client = _client(access, workers)
         self._agent = f"{MANAGER}/{version('jobq')}"
+        self._streams: set[urllib3.BaseHTTPResponse] = set()
 
     @property
     def address(self) -> str:
@@ -151,6 +151,12 @@ class KubeCluster:
         """Close the connections; a later call opens new ones."""
         self._client.close()
 
+    def cut(self) -> None:
+        """End every watch and log that is open now, from any thread: whoever reads one sees its end."""
+        for stream in tuple(self._streams):
+            with suppress(RuntimeError, ValueError, OSError):  # it has ended by itself meanwhile
+                stream.shutdown()
+
     def list(self, resource: Resource, *, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
         """All pages; items lack ``apiVersion`` and ``kind``, as the API sends them. Raises: ClusterError."""
         query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
@@ -164,12 +170,11 @@ class KubeCluster:
 
     def _pages(self, resource: Resource, namespace: str, query: Mapping[str, str]) -> Listing:
         doing, path = _listing_of(resource, namespace), _path(resource, namespace)
-        accept = _METADATA if resource.metadata_only else _JSON
-        page = self._decode(doing, self._ask("GET", path, doing, query=query, accept=accept), _page)
+        page = self._decode(doing, self._ask("GET", path, doing, query=query), _page)
         items, first = page.items or [], page.metadata
         while page.metadata.next:
             more = {**query, "continue": page.metadata.next}
-            page = self._decode(doing, self._ask("GET", path, doing, query=more, accept=accept), _page)
+            page = self._decode(doing, self._ask("GET", path, doing, query=more), _page)
             items += page.items or ()
         return Listing(items, first.resourceVersion)
 
@@ -271,18 +276,10 @@ class KubeCluster:
         return self._decode(doing, answer, _body)
 
     def _ask(
-        self,
-        method: str,
-        path: str,
-        doing: str,
-        *,
-        query: Mapping[str, str],
-        body: object = None,
-        content: str = "",
-        accept: str = _JSON,
+        self, method: str, path: str, doing: str, *, query: Mapping[str, str], body: object = None, content: str = ""
     ) -> bytes:
         with self._transport(doing):
-            answer = self._call(method, path, query, ANSWER_SECONDS, body, content, accept=accept)
+            answer = self._call(method, path, query, ANSWER_SECONDS, body, content)
             data: bytes = answer.read()
         if answer.status >= 400:  # noqa: PLR2004 - HTTP's border
             self._refuse(doing, answer.status, data, answer.headers)
@@ -296,9 +293,11 @@ class KubeCluster:
             answer = self._call("GET", path, query, silence, None, "", encoding="identity")
             if answer.status >= 400:  # noqa: PLR2004 - HTTP's border
                 self._refuse(doing, answer.status, answer.read(), answer.headers)
+        self._streams.add(answer.response)
         try:
             yield answer.response
         finally:
+            self._streams.discard(answer.response)
             answer.response.close()
 
     def _call(
@@ -310,19 +309,18 @@ class KubeCluster:
         body: object,
         content: str,
         encoding: str = "gzip",
-        accept: str = _JSON,
     ) -> RESTResponse:
         asked = urlencode({key: value for key, value in query.items() if value})
-        headers = self._headers(encoding, content, accept)
+        headers = self._headers(encoding, content)
         url = f"{self._access.server}{path}{'?' if asked else ''}{asked}"
         answer = self._client.call_api(method, url, headers, body, _request_timeout=(CONNECT_SECONDS, silence))
         for text in answer.headers.getlist("Warning"):
             self._on_warning(_warning_text(text))
         return answer
 
-    def _headers(self, encoding: str, content: str, accept: str) -> urllib3.HTTPHeaderDict:
+    def _headers(self, encoding: str, content: str) -> urllib3.HTTPHeaderDict:
         headers = urllib3.HTTPHeaderDict(
-            {"User-Agent": self._agent, "Accept": f"{accept}, */*", "Accept-Encoding": encoding}
+            {"User-Agent": self._agent, "Accept": f"{_JSON}, */*", "Accept-Encoding": encoding}
         )
         if content:
             headers["Content-Type"] = content

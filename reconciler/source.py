@@ -303,3 +303,36 @@ def _with_blobs(git: "Git", root: Path, files: Mapping[str, File]) -> Mapping[st
     paths = (str(root / path) for path in files)
     ids = _ask_bytes(git, root, "hash-object", "--stdin-paths", lines=paths).decode().split()
     return {path: File(file.data, blob) for (path, file), blob in zip(files.items(), ids, strict=True)}
+
+
+# ------------------------------------------------------------------------------------------------ watched
+
+
+def commit_of(repo: Path, ref: str) -> str:
+    """The full id of the commit that a revision names now, by one question to git. Raises: SourceError."""
+    git = _git(repo)
+    try:
+        return _resolve(git, repo, ref)
+    except SourceError:
+        return _commit(git, repo, ref)  # says why
+
+
+def git_folders(repo: Path) -> tuple[Path, ...]:
+    """Where git keeps its files: the folder that all work trees share, and this one's own. Raises: SourceError."""
+    answer = _ask(_git(repo), repo, "rev-parse", "--path-format=absolute", "--git-common-dir", "--git-dir")
+    return tuple(dict.fromkeys(Path(line).resolve() for line in answer.splitlines()))
+
+
+def upstream_of(repo: Path, ref: str) -> str:
+    """The remote's branch that a branch follows, as ``origin/main``; ``""`` without one. Raises: SourceError."""
+    git = _git(repo)
+    try:
+        branch = "" if ref == "HEAD" else ref
+        return _ask(git, repo, "rev-parse", "--abbrev-ref", "--verify", "--quiet", f"{branch}@{{upstream}}")
+    except SourceError:
+        return ""
+
+
+def fetch(repo: Path) -> None:
+    """Bring the remotes' branches up to date. Raises: SourceError."""
+    _ask(_git(repo), repo, "fetch", "--quiet", "--all", "--prune")

@@ -153,6 +153,9 @@ class FakeCluster:
         """No pod runs here."""
         raise NotImplementedError
 
+    def cut(self) -> None:
+        """Nothing is open."""
+
 
 def _ref(resource: Resource, body: Mapping[str, Any]) -> ObjectRef:
     metadata = body["metadata"]
