@@ -127,6 +127,18 @@ def choose(question: str, choices: Sequence[str]) -> str:
         talk(f"a number from 1 to {len(choices)}, or a name")
 
 
+def confirm(question: str) -> bool:
+    """Whether the person at the terminal says yes; no is what Return means."""
+    return bool(typer.confirm(question, default=False, err=True))
+
+
+def progress(text: str) -> None:
+    """One line that the next one replaces, on a terminal only; ``""`` takes it away."""
+    if _is_terminal(sys.stderr):
+        _write(sys.stderr, f"\r\x1b[2K{plain(text)[: width() - 1]}")
+        sys.stderr.flush()
+
+
 def asks() -> bool:
     """Whether somebody is there to be asked."""
     return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)

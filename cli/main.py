@@ -59,7 +59,11 @@ PROJECT = Table(
             "list": Entry("the projects of this cluster, and your role in them", "cli.project.listing"),
             "select": Entry("choose the project that commands act on", "cli.project.select"),
             "current": Entry("which project commands act on, and why", "cli.project.current"),
-        }
+        },
+        "For administrators": {
+            "adopt": Entry("make a project of a namespace that exists already", "cli.project.adopt"),
+            "purge": Entry("delete an archived project for good, with all it holds", "cli.project.purge"),
+        },
     },
     {},
 )

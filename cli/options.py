@@ -26,6 +26,10 @@ SelectedProject = Annotated[str, Argument(metavar="[NAME]", help="The project (a
 JobName = Annotated[str, Argument(metavar="JOB", help="A job's name, a unique beginning of it, or @latest.")]
 JobNames = Annotated[list[str], Argument(metavar="JOB...", help="Names, unique beginnings of them, or @latest.")]
 
+Yes = Annotated[bool, Option("--yes", "-y", help="Do it without asking.")]
+DeclaredProject = Annotated[str, Argument(metavar="NAME", help="A project that projects.d/ declares.")]
+ArchivedProject = Annotated[str, Argument(metavar="NAME", help="An archived project.")]
+
 # forms of answers
 ListOutput = Annotated[Literal["text", "json", "name"], _OUTPUT]
 TableOutput = Annotated[Literal["text", "json"], _OUTPUT]

@@ -9,9 +9,8 @@ from reconciler.apply import apply
 from reconciler.archive import archived
 from reconciler.cluster import Cluster
 from reconciler.compare import Comparison, compare
-from reconciler.errors import PlanRefused
-from reconciler.guard import check, check_cluster, check_declaration
-from reconciler.model import Declaration, Outcome, Report, Verdict
+from reconciler.guard import check, check_cluster, check_declaration, must_pass
+from reconciler.model import Declaration, Outcome, Report
 from reconciler.observe import ask, observe, read_notes
 from reconciler.plan import make_plan
 from reconciler.render import Templates, render
@@ -30,8 +29,8 @@ def plan_pass(
 ) -> Report:
     """What a reconcile would do now. Raises: PlanRefused, RenderError, ClusterError; nothing is written."""
     notes = read_notes(cluster)
-    _must_pass(check_cluster(declaration.settings, notes))
-    _must_pass(check_declaration(declaration))
+    must_pass(check_cluster(declaration.settings, notes))
+    must_pass(check_declaration(declaration))
     manifests = render(declaration, templates, today)
     observed = observe(cluster, notes)
     resting = archived(observed.live, declaration.projects, today)
@@ -57,8 +56,3 @@ def reconcile_pass(
         return replace(report, interrupted=stop.is_set())
     outcomes = apply(cluster, report.plan.changes, stop, told)
     return replace(report, outcomes=outcomes, applied=True, interrupted=stop.is_set())
-
-
-def _must_pass(verdict: Verdict) -> None:
-    if verdict.refused:
-        raise PlanRefused(verdict)

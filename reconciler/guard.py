@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from reconciler.errors import PlanRefused
 from reconciler.model import Body, Declaration, Plan, Refusal, Settings, Verdict
 
 CLUSTER_NOTE = "jobq.cluster"
@@ -40,6 +41,12 @@ def check_declaration(declaration: Declaration) -> Verdict:
 def check(plan: Plan, settings: Settings, approved: str = "") -> Verdict:
     """What may be written of this plan. ``approved`` is the digest of a disruption that somebody has looked at."""
     return Verdict((*_disruption(plan, settings, approved), *plan.refusals))
+
+
+def must_pass(verdict: Verdict) -> None:
+    """Nothing, where everything may be written. Raises: PlanRefused."""
+    if verdict.refused:
+        raise PlanRefused(verdict)
 
 
 def disrupted_limit(settings: Settings, live: int) -> int:

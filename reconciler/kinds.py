@@ -49,6 +49,9 @@ POD = Resource("", "v1", "pods", "Pod")
 LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT = Resource("", "v1", "events", "Event")
 DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
+STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
+CRON_JOB = Resource("batch", "v1", "cronjobs", "CronJob")
+CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 SELF_SUBJECT_REVIEW = Resource(
     "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
 )

@@ -40,8 +40,11 @@ ANSWER_SECONDS = 15
 SILENCE_SECONDS = 150
 """A watch sends a bookmark every minute: longer silence is a cut connection."""
 
+PEOPLE = f"{MANAGER}-cli"
+"""The field manager of what people write through the command line: never mistaken for the reconciler's own."""
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
+_MERGE = "application/merge-patch+json"
 _ANSWERS: Mapping[int, type[ClusterError]] = {
     401: Unauthorized,
     403: Forbidden,
@@ -223,9 +226,15 @@ class KubeCluster:
         """POST; a field that the server doesn't know is refused. Raises: Conflict where the name is taken."""
         meta = body.get("metadata", {})
         namespace = namespace or (meta.get("namespace", "") if resource.namespaced else "")
-        query = {"fieldManager": f"{MANAGER}-cli", "fieldValidation": "Strict", "dryRun": "All" if dry_run else ""}
+        query = {"fieldManager": PEOPLE, "fieldValidation": "Strict", "dryRun": "All" if dry_run else ""}
         doing = f"create {resource} {_named(namespace, meta.get('name', ''))}".rstrip()
         return self._body("POST", _path(resource, namespace), doing, query, body, _JSON)
+
+    def patch(self, resource: Resource, name: str, body: Body, *, namespace: str = "") -> Body:
+        """JSON merge patch by the field manager of people. Raises: NotFound; Conflict where it names another object."""
+        doing = f"patch {resource} {_named(namespace, name)}"
+        query = {"fieldManager": PEOPLE, "fieldValidation": "Strict"}
+        return self._body("PATCH", _path(resource, namespace, name), doing, query, body, _MERGE)
 
     def delete(
         self, resource: Resource, name: str, *, namespace: str = "", uid: str = "", background: bool = True

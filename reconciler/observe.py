@@ -9,6 +9,7 @@ from typing import TypeVar
 from reconciler.cluster import Cluster, Resource
 from reconciler.compare import Suspect
 from reconciler.errors import ClusterError, NotFound
+from reconciler.holdings import Contents
 from reconciler.kinds import (
     BY_KIND,
     CLUSTER_QUEUE,
@@ -74,6 +75,21 @@ def read_kueue_version(cluster: Cluster) -> Version | None:
     return None
 
 
+def read_contents(cluster: Cluster, namespace: str, resources: Sequence[Resource]) -> Contents:
+    """Everything of these kinds in one namespace. A kind that isn't served has no objects; one that fails is told."""
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        answers = list(pool.map(lambda resource: _tried(cluster, resource, namespace), resources))
+    found = {resource.kind: answer for resource, answer in zip(resources, answers, strict=True)}
+    return Contents(
+        {kind: () if isinstance(answer, ClusterError) else answer for kind, answer in found.items()},
+        {
+            kind: str(answer)
+            for kind, answer in found.items()
+            if isinstance(answer, ClusterError) and not isinstance(answer, NotFound)
+        },
+    )
+
+
 def _deployed_version(deployment: Body) -> Version | None:
     """By its manager's image, or else by the label that Helm puts on it."""
     containers = deployment["spec"]["template"]["spec"]["containers"]
@@ -114,16 +130,16 @@ def _older_queues(cluster: Cluster) -> str:
     return "no LocalQueue at all" if isinstance(_tried(cluster, older), NotFound) else older.version
 
 
-def _tried(cluster: Cluster, resource: Resource) -> Sequence[Body] | ClusterError:
+def _tried(cluster: Cluster, resource: Resource, namespace: str = "") -> Sequence[Body] | ClusterError:
     """What the cluster's admins have set up helps to warn; a plan can do without."""
     try:
-        return _read(cluster, resource)
+        return _read(cluster, resource, namespace=namespace)
     except ClusterError as error:
         return error
 
 
-def _read(cluster: Cluster, resource: Resource, *, labels: str = "") -> Sequence[Body]:
-    listing = _patiently(lambda: cluster.list(resource, labels=labels))
+def _read(cluster: Cluster, resource: Resource, *, namespace: str = "", labels: str = "") -> Sequence[Body]:
+    listing = _patiently(lambda: cluster.list(resource, namespace=namespace, labels=labels))
     return [_typed(body, resource) for body in listing.items]
 
 

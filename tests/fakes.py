@@ -125,6 +125,10 @@ class FakeCluster:
         """Nobody creates here."""
         raise NotImplementedError
 
+    def patch(self, resource: Resource, name: str, body: Body, *, namespace: str = "") -> Body:
+        """Nobody patches here."""
+        raise NotImplementedError
+
     def watch(
         self,
         resource: Resource,
