@@ -17,6 +17,8 @@ class Resource:
     plural: str
     kind: str
     namespaced: bool = True
+    metadata_only: bool = False
+    """Lists bring each object's metadata and nothing else."""
 
     @property
     def api_version(self) -> str:

@@ -15,19 +15,21 @@ from typing import Any
 from reconciler.amounts import AmountError, quantity
 from reconciler.ending import is_ending
 from reconciler.kinds import BY_KIND, Kind, Path
-from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, SYSTEM_NAMESPACE, Body, Manifest, ObjectRef, Role
+from reconciler.model import (
+    MANAGED_BY,
+    MANAGER,
+    PROJECT_LABEL,
+    SYSTEM_NAMESPACE,
+    Body,
+    Manifest,
+    ObjectRef,
+    Role,
+    Suspect,
+)
 
 _IDENTITY = frozenset({"apiVersion", "kind"})
 _OWN_BINDINGS = frozenset(f"jobq:{role}" for role in Role)
 _NOT_OWNED = frozenset({("metadata", "name"), ("metadata", "namespace")})
-
-
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """A live object that isn't provably as it should be."""
-
-    manifest: Manifest
-    live: Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,12 @@ def own_entry(live: Body) -> Body | None:
         if entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
             return dict(entry)
     return None
+
+
+def owns(live: Body, *path: str) -> bool:
+    """Whether our last apply's entry holds that FieldsV1 path, or anything below it."""
+    node: Any = (own_entry(live) or {}).get("fieldsV1", {})
+    return all((node := node.get(step)) is not None for step in path)
 
 
 def takers(manifest: Manifest, live: Body) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from reconciler.guard import check, check_cluster, check_declaration, must_pass
 from reconciler.model import Declaration, Outcome, Report
 from reconciler.observe import ask, observe, read_notes
 from reconciler.plan import make_plan
+from reconciler.questions import questions_of
 from reconciler.render import Templates, render
 
 Restrain = Callable[[Comparison], Comparison]
@@ -35,7 +36,7 @@ def plan_pass(
     observed = observe(cluster, notes)
     resting = archived(observed.live, declaration.projects, today)
     comparison = restrain(compare((*manifests, *resting), observed.live))
-    answers = ask(cluster, comparison.suspects)
+    answers = ask(cluster, questions_of(comparison))
     plan = make_plan(declaration, comparison, answers, observed)
     return Report(plan, check(plan, declaration.settings, approved))
 

@@ -8,9 +8,9 @@ grow.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.compare import Comparison, Suspect, contested, is_equal, takers, without
+from reconciler.compare import Comparison, contested, is_equal, takers, without
 from reconciler.kinds import Path
-from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, Body, Manifest, ObjectRef, Outcome, Result
+from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, Body, Manifest, ObjectRef, Outcome, Result, Suspect
 
 MOST_IN_A_ROW = 5
 PAUSE_SECONDS = 5.0

@@ -5,7 +5,7 @@ ownership inside them is compared exactly or by key. What isn't named is granula
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.cluster import Resource
 
@@ -45,6 +45,7 @@ PRIORITY_CLASS = Resource(
 )
 WORKLOAD = Resource("kueue.x-k8s.io", "v1beta2", "workloads", "Workload")
 JOB = Resource("batch", "v1", "jobs", "Job")
+JOB_METADATA = replace(JOB, metadata_only=True)
 POD = Resource("", "v1", "pods", "Pod")
 LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT = Resource("", "v1", "events", "Event")

@@ -45,6 +45,7 @@ PEOPLE = f"{MANAGER}-cli"
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
 _MERGE = "application/merge-patch+json"
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _ANSWERS: Mapping[int, type[ClusterError]] = {
     401: Unauthorized,
     403: Forbidden,
@@ -173,11 +174,12 @@ class KubeCluster:
 
     def _pages(self, resource: Resource, namespace: str, query: Mapping[str, str]) -> Listing:
         doing, path = _listing_of(resource, namespace), _path(resource, namespace)
-        page = self._decode(doing, self._ask("GET", path, doing, query=query), _page)
+        accept = _METADATA if resource.metadata_only else _JSON
+        page = self._decode(doing, self._ask("GET", path, doing, query=query, accept=accept), _page)
         items, first = page.items or [], page.metadata
         while page.metadata.next:
             more = {**query, "continue": page.metadata.next}
-            page = self._decode(doing, self._ask("GET", path, doing, query=more), _page)
+            page = self._decode(doing, self._ask("GET", path, doing, query=more, accept=accept), _page)
             items += page.items or ()
         return Listing(items, first.resourceVersion)
 
@@ -285,10 +287,18 @@ class KubeCluster:
         return self._decode(doing, answer, _body)
 
     def _ask(
-        self, method: str, path: str, doing: str, *, query: Mapping[str, str], body: object = None, content: str = ""
+        self,
+        method: str,
+        path: str,
+        doing: str,
+        *,
+        query: Mapping[str, str],
+        body: object = None,
+        content: str = "",
+        accept: str = _JSON,
     ) -> bytes:
         with self._transport(doing):
-            answer = self._call(method, path, query, ANSWER_SECONDS, body, content)
+            answer = self._call(method, path, query, ANSWER_SECONDS, body, content, accept=accept)
             data: bytes = answer.read()
         if answer.status >= 400:  # noqa: PLR2004 - HTTP's border
             self._refuse(doing, answer.status, data, answer.headers)
@@ -318,18 +328,19 @@ class KubeCluster:
         body: object,
         content: str,
         encoding: str = "gzip",
+        accept: str = _JSON,
     ) -> RESTResponse:
         asked = urlencode({key: value for key, value in query.items() if value})
-        headers = self._headers(encoding, content)
+        headers = self._headers(encoding, content, accept)
         url = f"{self._access.server}{path}{'?' if asked else ''}{asked}"
         answer = self._client.call_api(method, url, headers, body, _request_timeout=(CONNECT_SECONDS, silence))
         for text in answer.headers.getlist("Warning"):
             self._on_warning(_warning_text(text))
         return answer
 
-    def _headers(self, encoding: str, content: str) -> urllib3.HTTPHeaderDict:
+    def _headers(self, encoding: str, content: str, accept: str) -> urllib3.HTTPHeaderDict:
         headers = urllib3.HTTPHeaderDict(
-            {"User-Agent": self._agent, "Accept": f"{_JSON}, */*", "Accept-Encoding": encoding}
+            {"User-Agent": self._agent, "Accept": f"{accept}, */*", "Accept-Encoding": encoding}
         )
         if content:
             headers["Content-Type"] = content

@@ -6,6 +6,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from reconciler.errors import ClusterError
+
 Body = dict[str, Any]
 
 MANAGER = "jobq"
@@ -230,6 +232,36 @@ class Manifest:
     origin: Origin
 
 
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A live object that isn't provably as it should be."""
+
+    manifest: Manifest
+    live: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What the lists leave open, and only what this plan touches: a run in sync asks nothing."""
+
+    dry_runs: Sequence[Suspect] = ()
+    workloads: Sequence[str] = ()
+    """Namespaces whose Workloads are to be counted."""
+    jobs: Sequence[str] = ()
+    """Namespaces whose Jobs are asked who submitted them: metadata alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the server said. A namespace whose list failed isn't in the mapping but in ``unanswered``."""
+
+    dry_runs: Mapping[ObjectRef, Body | ClusterError] = field(default_factory=dict)
+    workloads: Mapping[str, Sequence[Body]] = field(default_factory=dict)
+    jobs: Mapping[str, Sequence[Body]] = field(default_factory=dict)
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+    """``Workloads of vision`` -> why they can't be read."""
+
+
 class Action(StrEnum):
     """What a change does to its object."""
 
@@ -270,14 +302,64 @@ class Weight(StrEnum):
     DISRUPTIVE = "disruptive"
 
 
+class EffectKind(StrEnum):
+    """What sort of consequence an effect is: a closed list of words, for programs and for folding."""
+
+    CREATED = "created"
+    PAUSED = "paused"
+    DRAINED = "drained"
+    RESUMED = "resumed"
+    ARCHIVED = "archived"
+    RESTORED = "restored"
+    MOVED = "moved"
+    LOST = "lost"
+    """Somebody loses a right: all access, or a higher role."""
+    GAINED = "gained"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    """Access that git never gave is taken back."""
+    COPY = "copy"
+    FOREIGN_ACCESS = "foreign-access"
+    NO_CLUSTER_QUEUE = "no-cluster-queue"
+    STOPPED_CLUSTER_QUEUE = "stopped-cluster-queue"
+    UNFENCED = "unfenced"
+    UNREADABLE = "unreadable"
+
+
+ACCESS_KINDS = frozenset({EffectKind.LOST, EffectKind.GAINED, EffectKind.EXPIRED, EffectKind.WITHDRAWN})
+"""Effects that say of people what they may do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One consequence in words. ``project`` is ``""`` where it concerns them all."""
+    """One consequence. ``text`` says it without project, people and counts, so that equal ones can be folded."""
 
-    text: str
+    kind: EffectKind
     project: str
+    """``""`` where it concerns them all."""
+    text: str
     weight: Weight = Weight.INFO
-    restores: bool = False
+    people: Sequence[str] = ()
+    """Whom it concerns, as people read it: ``kim@example.org``, ``group oidc:vision``."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What -> how many, in the order in which it is said: ``{"running": 3}``. No part of what is approved."""
+    refs: Sequence[ObjectRef] = ()
+    """The objects whose change brings it about."""
+
+    def __str__(self) -> str:
+        return sentence(self.kind, self.text, [self.project] if self.project else [], self.people, self.counts)
+
+
+def sentence(
+    kind: EffectKind, text: str, projects: Sequence[str], people: Sequence[str], counts: Mapping[str, int]
+) -> str:
+    """An effect in words, of one or of many projects."""
+    amounts = ", ".join(f"{number} {what}" for what, number in counts.items())
+    end = f" ({amounts})" if amounts else ""
+    if kind in ACCESS_KINDS:
+        return f"{', '.join(people)} in {', '.join(projects)}: {text}{end}"
+    whom = f" to {', '.join(people)}" if people else ""
+    return f"{', '.join(projects)}: {text}{whom}{end}" if projects else f"{text}{whom}{end}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 from reconciler.cluster import Cluster, Resource
-from reconciler.compare import Suspect
 from reconciler.errors import ClusterError, NotFound
 from reconciler.holdings import Contents
 from reconciler.kinds import (
@@ -16,13 +15,25 @@ from reconciler.kinds import (
     COHORT,
     CONFIG_MAP,
     DEPLOYMENT,
+    JOB_METADATA,
     LOCAL_QUEUE,
     PRIORITY_CLASS,
     PROJECT_KINDS,
     RESOURCE_FLAVOR,
+    WORKLOAD,
     Kind,
 )
-from reconciler.model import MANAGED_BY, MANAGER, SYSTEM_NAMESPACE, Body, ObjectRef, Observation
+from reconciler.model import (
+    MANAGED_BY,
+    MANAGER,
+    SYSTEM_NAMESPACE,
+    Answers,
+    Body,
+    ObjectRef,
+    Observation,
+    Questions,
+    Suspect,
+)
 from reconciler.versions import Version, image_version, parse_version
 
 KUEUE_NAMESPACE = "kueue-system"
@@ -98,14 +109,38 @@ def _deployed_version(deployment: Body) -> Version | None:
     return image_version(ranked[0].get("image", "")) or parse_version(label)
 
 
-def ask(cluster: Cluster, suspects: Sequence[Suspect]) -> Mapping[ObjectRef, Body | ClusterError]:
-    """What the server would make of each suspect: one dry-run apply each."""
+def ask(cluster: Cluster, questions: Questions) -> Answers:
+    """What the server would make of each suspect (one dry-run apply each), and one LIST for each namespace asked of.
+
+    What can't be answered is said in the answers: a plan goes on without.
+    """
     with ThreadPoolExecutor(_WORKERS) as pool:
-        answers = pool.map(lambda suspect: _asked(cluster, suspect), suspects)
-        return dict(zip((suspect.manifest.ref for suspect in suspects), answers, strict=True))
+        dry_runs = pool.map(lambda suspect: _dry_run(cluster, suspect), questions.dry_runs)
+        workloads = pool.map(lambda namespace: _tried(cluster, WORKLOAD, namespace), questions.workloads)
+        jobs = pool.map(lambda namespace: _tried(cluster, JOB_METADATA, namespace), questions.jobs)
+        lists = {
+            WORKLOAD: dict(zip(questions.workloads, workloads, strict=True)),
+            JOB_METADATA: dict(zip(questions.jobs, jobs, strict=True)),
+        }
+        refs = (suspect.manifest.ref for suspect in questions.dry_runs)
+        return Answers(
+            dict(zip(refs, dry_runs, strict=True)),
+            _readable(lists[WORKLOAD]),
+            _readable(lists[JOB_METADATA]),
+            {
+                f"{resource.kind}s of {namespace}": str(found)
+                for resource, answers in lists.items()
+                for namespace, found in answers.items()
+                if isinstance(found, ClusterError)
+            },
+        )
 
 
-def _asked(cluster: Cluster, suspect: Suspect) -> Body | ClusterError:
+def _readable(lists: Mapping[str, Sequence[Body] | ClusterError]) -> dict[str, Sequence[Body]]:
+    return {where: found for where, found in lists.items() if not isinstance(found, ClusterError)}
+
+
+def _dry_run(cluster: Cluster, suspect: Suspect) -> Body | ClusterError:
     ref = suspect.manifest.ref
     resource = BY_KIND[ref.group, ref.kind].resource
     try:
@@ -131,7 +166,7 @@ def _older_queues(cluster: Cluster) -> str:
 
 
 def _tried(cluster: Cluster, resource: Resource, namespace: str = "") -> Sequence[Body] | ClusterError:
-    """What the cluster's admins have set up helps to warn; a plan can do without."""
+    """What helps to warn, such as what the cluster's admins have set up; a plan can do without."""
     try:
         return _read(cluster, resource, namespace=namespace)
     except ClusterError as error:

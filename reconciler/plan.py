@@ -5,10 +5,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.compare import Comparison, Suspect, own_entry, owned, project_of, takers
-from reconciler.effects import effects_of
+from reconciler.compare import Comparison, own_entry, owned, project_of, takers
+from reconciler.effects import effects_of, in_order
 from reconciler.ending import way_out_of, why_ending
 from reconciler.errors import ClusterError, Forbidden
+from reconciler.findings import findings
 from reconciler.kinds import APPLY_ORDER
 from reconciler.model import (
     MANAGED_BY,
@@ -16,20 +17,23 @@ from reconciler.model import (
     PROJECT_LABEL,
     SYSTEM_NAMESPACE,
     Action,
+    Answers,
     Body,
     Change,
     Declaration,
     Effect,
+    EffectKind,
     FieldChange,
     Manifest,
     ObjectRef,
     Observation,
     Plan,
     Refusal,
+    Suspect,
     Weight,
 )
 
-Answers = Mapping[ObjectRef, Body | ClusterError]
+DryRuns = Mapping[ObjectRef, Body | ClusterError]
 ALLOW_PRIVILEGED = "jobq.io/allow-privileged"
 """What an admin puts on a namespace that may have Pod Security at privileged."""
 _BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
@@ -37,11 +41,11 @@ _BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creati
 
 def make_plan(declaration: Declaration, comparison: Comparison, answers: Answers, seen: Observation) -> Plan:
     """The plan, in its total order. What can't be planned is a refusal of its project."""
-    answers = _excused(comparison.suspects, answers)
+    dry_runs = _excused(comparison.suspects, answers.dry_runs)
     apart = (*_foreign(comparison), *_ending(comparison, declaration))
-    refusals = sorted((*apart, *_refused(comparison.suspects, answers)))
+    refusals = sorted((*apart, *_refused(comparison.suspects, dry_runs)))
     left_out = {refusal.project for refusal in refusals}
-    updates = [change for suspect in comparison.suspects if (change := _update(suspect, answers)) is not None]
+    updates = [change for suspect in comparison.suspects if (change := _update(suspect, dry_runs)) is not None]
     changes = [
         *map(_create, comparison.missing),
         *updates,
@@ -49,7 +53,7 @@ def make_plan(declaration: Declaration, comparison: Comparison, answers: Answers
         *map(_delete, comparison.surplus),
     ]
     ordered = sorted((change for change in changes if change.project not in left_out), key=_order)
-    effects = tuple(effects_of(declaration, ordered, comparison, seen))
+    effects = in_order((*effects_of(declaration, ordered, seen, answers), *findings(declaration, comparison, seen)))
     disrupted = sorted({effect.project for effect in effects if effect.weight is Weight.DISRUPTIVE})
     return Plan(
         commit=declaration.commit,
@@ -62,14 +66,14 @@ def make_plan(declaration: Declaration, comparison: Comparison, answers: Answers
         digest=_digest([change.action, str(change.ref), change.uid, change.body] for change in ordered),
         live=_live(seen),
         disrupted=disrupted,
-        restored=sorted({effect.project for effect in effects if effect.restores}),
+        restored=sorted({effect.project for effect in effects if effect.kind is EffectKind.RESTORED}),
         disruption=_disruption(effects, ordered, disrupted),
     )
 
 
 def offline_plan(declaration: Declaration, manifests: Sequence[Manifest]) -> Plan:
     """What a cluster without any project would get: the plan when nobody can be asked."""
-    return make_plan(declaration, Comparison(missing=manifests), {}, Observation({}, {}, {}))
+    return make_plan(declaration, Comparison(missing=manifests), Answers(), Observation({}, {}, {}))
 
 
 def _live(seen: Observation) -> int:
@@ -79,11 +83,13 @@ def _live(seen: Observation) -> int:
 
 
 def _disruption(effects: Iterable[Effect], changes: Iterable[Change], disrupted: Sequence[str]) -> str:
-    """Over what is lost by whom and which objects change in the disrupted projects; new objects are no loss."""
+    """Over what disrupts whom and the objects whose change does it; what else changes, and how often, is no matter."""
     if not disrupted:
         return ""
-    words = sorted(effect.text for effect in effects if effect.weight is Weight.DISRUPTIVE)
-    objects = sorted([change.action, str(change.ref), change.uid] for change in changes if change.project in disrupted)
+    losses = [effect for effect in effects if effect.weight is Weight.DISRUPTIVE]
+    refs = {ref for effect in losses for ref in effect.refs}
+    words = sorted([effect.kind, effect.project, effect.text, *effect.people] for effect in losses)
+    objects = sorted([change.action, str(change.ref), change.uid] for change in changes if change.ref in refs)
     return _digest([words, objects])
 
 
@@ -101,10 +107,10 @@ def _create(manifest: Manifest) -> Change:
     return Change(manifest.ref, Action.CREATE, manifest.project, because, manifest.body, origin=manifest.origin)
 
 
-def _update(suspect: Suspect, answers: Answers) -> Change | None:
+def _update(suspect: Suspect, dry_runs: DryRuns) -> Change | None:
     """None where the server says that an apply would change nothing, and nothing of ours was lost."""
     manifest, live = suspect.manifest, suspect.live
-    answer = answers.get(manifest.ref)
+    answer = dry_runs.get(manifest.ref)
     if answer is None or isinstance(answer, ClusterError):
         return None
     fields = _field_changes(_bare(live), _bare(answer))
@@ -158,7 +164,7 @@ def _delete(live: Body) -> Change:
 # ------------------------------------------------------------------------------------------------ refusals
 
 
-def _excused(suspects: Sequence[Suspect], answers: Answers) -> Answers:
+def _excused(suspects: Sequence[Suspect], dry_runs: DryRuns) -> DryRuns:
     """The answers, without refusals that only say that the namespace has lost our label: this plan puts it back first.
 
     In their place stands what we ask for, over what is live: not verified by the server.
@@ -167,9 +173,9 @@ def _excused(suspects: Sequence[Suspect], answers: Answers) -> Answers:
     excused = {
         suspect.manifest.ref: _merged(suspect.live, suspect.manifest.body)
         for suspect in suspects
-        if suspect.manifest.project in unlabelled and isinstance(answers.get(suspect.manifest.ref), Forbidden)
+        if suspect.manifest.project in unlabelled and isinstance(dry_runs.get(suspect.manifest.ref), Forbidden)
     }
-    return {**answers, **excused}
+    return {**dry_runs, **excused}
 
 
 def _lost_label(suspect: Suspect) -> bool:
@@ -202,9 +208,9 @@ def _ending(comparison: Comparison, declaration: Declaration) -> Iterator[Refusa
             yield Refusal(text, way_out_of(namespace), project)
 
 
-def _refused(suspects: Iterable[Suspect], answers: Answers) -> Iterator[Refusal]:
+def _refused(suspects: Iterable[Suspect], dry_runs: DryRuns) -> Iterator[Refusal]:
     for suspect in suspects:
-        answer = answers.get(suspect.manifest.ref)
+        answer = dry_runs.get(suspect.manifest.ref)
         if isinstance(answer, ClusterError):
             yield Refusal(f"{suspect.manifest.ref}: {answer}", _way_out(suspect, answer), suspect.manifest.project)
 

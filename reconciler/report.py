@@ -9,6 +9,7 @@ from reconciler.model import (
     SOURCE_ANNOTATION,
     Action,
     Change,
+    Effect,
     Outcome,
     Plan,
     Problem,
@@ -92,7 +93,7 @@ def _totals(report: Report) -> list[str]:
 def _effect_lines(plan: Plan) -> Iterator[str]:
     marks = {Weight.DISRUPTIVE: "!", Weight.WARNING: "warning:", Weight.INFO: " "}
     for effect in plan.effects:
-        yield f"{marks[effect.weight]} {effect.text}"
+        yield f"{marks[effect.weight]} {effect}"
     if plan.effects:
         yield ""
 
@@ -183,11 +184,22 @@ def as_json(report: Report) -> dict[str, Any]:
         "disruption": plan.disruption,
         "projects": plan.projects,
         "unchanged": plan.unchanged,
-        "effects": [{"text": e.text, "project": e.project, "weight": str(e.weight)} for e in plan.effects],
+        "effects": [_effect_data(effect) for effect in plan.effects],
         "refusals": [{"text": r.text, "wayOut": r.way_out, "project": r.project} for r in report.verdict.refusals],
         "changes": [_change_data(change, outcomes.get(change.ref)) for change in plan.changes],
         "applied": report.applied,
         "interrupted": report.interrupted,
+    }
+
+
+def _effect_data(effect: Effect) -> dict[str, Any]:
+    return {
+        "kind": str(effect.kind),
+        "text": str(effect),
+        "project": effect.project,
+        "weight": str(effect.weight),
+        "people": list(effect.people),
+        "counts": dict(effect.counts),
     }
 
 

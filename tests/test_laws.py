@@ -14,7 +14,7 @@ from reconciler.archive import archived
 from reconciler.compare import compare
 from reconciler.documents import dump, read_template
 from reconciler.guard import check
-from reconciler.model import MANAGED_BY, Action, Declaration, Manifest, Observation, Report, Settings, Snapshot
+from reconciler.model import MANAGED_BY, Action, Answers, Declaration, Manifest, Observation, Report, Settings, Snapshot
 from reconciler.plan import make_plan
 from reconciler.render import Templates, render
 from reconciler.source import templates
@@ -74,7 +74,7 @@ def test_order_of_inputs(before: Files, after: Files, shuffler: random.Random) -
         if order:
             order.shuffle(manifests)
         comparison = compare(manifests, seen)
-        answers = all_live([suspect.manifest for suspect in comparison.suspects])
+        answers = Answers(all_live([suspect.manifest for suspect in comparison.suspects]))
         return make_plan(declaration, comparison, answers, Observation(seen, {}, {}))
 
     assert plan(after, None) == plan(after, shuffler)
@@ -117,7 +117,7 @@ def test_archived_is_at_rest(files: Files, later: list[int]) -> None:
 def test_more_removed_is_no_less_refused(live: int, disrupted: int, more: int, limit: int | str) -> None:
     """Adding a disruption never turns a refusal into an allowance."""
     declaration = declared({"vision": {}})
-    nothing = make_plan(declaration, compare((), {}), {}, Observation({}, {}, {}))
+    nothing = make_plan(declaration, compare((), {}), Answers(), Observation({}, {}, {}))
     names = [f"p{number}" for number in range(disrupted + more)]
     few = replace(nothing, live=live, disrupted=names[:disrupted], disruption="few")
     many = replace(nothing, live=live, disrupted=names, disruption="many")

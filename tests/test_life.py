@@ -50,7 +50,7 @@ def stop_policy(world: World, namespace: str) -> str:
 
 
 def texts(report: Report, weight: Weight) -> list[str]:
-    return [effect.text for effect in report.plan.effects if effect.weight is weight]
+    return [str(effect) for effect in report.plan.effects if effect.weight is weight]
 
 
 def may(world: World, user: str, verb: str, namespace: str) -> bool:
@@ -115,7 +115,7 @@ def test_archive_and_restore(world: World) -> None:
     world.reconcile()
     world.repository.declare(SPEECH)
     archive = world.reconcile()
-    assert "archives project vision" in texts(archive, Weight.DISRUPTIVE)[0]
+    assert "vision: archived" in texts(archive, Weight.DISRUPTIVE)[0]
     entry = catalogue(world, "vision")
     assert (entry["state"], entry["archivedOn"], stop_policy(world, "vision")) == ("archived", "2027-01-15", "Hold")
     assert not may(world, "kim@example.org", "get", "vision")
@@ -183,5 +183,5 @@ def test_other_spelling_keeps_access(world: World) -> None:
     world.repository.declare(project("vision", members=[kim, twin]))
     world.reconcile()
     world.repository.declare(project("vision", members=[twin]))
-    lost = "kim@example.org loses viewer in vision, and keeps access as Kim@example.org"
-    assert lost in [effect.text for effect in world.plan().plan.effects]
+    lost = "kim@example.org in vision: viewer -> no access, and keeps access as Kim@example.org"
+    assert lost in [str(effect) for effect in world.plan().plan.effects]

@@ -41,7 +41,7 @@ def test_kueue_is_not_there(plane_without_kueue: Plane, repository: Repository) 
     )
     assert world.writes(before) == []
     offline = world.jobq("plan", "--offline")
-    assert (offline.code, "creates project vision" in offline.out) == (0, True)
+    assert (offline.code, "vision: created" in offline.out) == (0, True)
 
 
 class Blind(KubeCluster):

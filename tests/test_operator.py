@@ -101,7 +101,7 @@ def test_plan_offline(repository: Repository) -> None:
     repository.declare(project("vision"))
     text = on(repository, "plan", "--offline")
     assert text.code == 0
-    assert "creates project vision" in text.out
+    assert "vision: created" in text.out
     assert on(repository, "plan", "--offline", "-o", "markdown").out.startswith("**1 project on demo: ")
     changes = on(repository, "plan", "--offline", "-o", "json").json["changes"]
     assert {change["action"] for change in changes} == {"create"}
@@ -115,7 +115,7 @@ def test_uncommitted_is_told(repository: Repository) -> None:
     run = on(repository, "plan", "--offline")
     assert "not committed, so no part of this run: projects.d/new.yaml" in run.err
     assert "project new" not in run.out
-    assert "creates project new" in on(repository, "plan", "--offline", "--work-tree").out
+    assert "new: created" in on(repository, "plan", "--offline", "--work-tree").out
 
 
 def test_from_a_hook(repository: Repository, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_from_a_hook(repository: Repository, tmp_path: Path) -> None:
     other.declare(project("other"))
     gits = {"GIT_DIR": str(other.root / ".git"), "GIT_INDEX_FILE": str(other.root / ".git" / "index")}
     run = jobq("plan", "--offline", "--repo", str(repository.root), **gits)
-    assert "creates project vision" in run.out
+    assert "vision: created" in run.out
     assert "other" not in run.out
 
 
@@ -180,7 +180,7 @@ def test_planner_alone(world: World) -> None:
     try:
         reader = world.plane.member_kubeconfig("reader@example.org")
         planned = world.jobq("plan", kubeconfig=reader)
-        assert (planned.code, "creates project vision" in planned.out) == (0, True)
+        assert (planned.code, "vision: created" in planned.out) == (0, True)
         refused = world.jobq("reconcile", kubeconfig=reader)
         assert refused.code == 5
         assert "cannot patch resource" in refused.out

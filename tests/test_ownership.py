@@ -258,8 +258,8 @@ def test_foreign_access(world: World) -> None:
     world.kubectl("create", "rolebinding", "-n", "vision", "guests", "--clusterrole=admin", "--user=eve")
     report = world.plan()
     assert of(report) == []
-    told = [effect.text for effect in report.plan.effects]
-    assert told == ["foreign access in vision: guests gives admin to eve; left alone"]
+    told = [str(effect) for effect in report.plan.effects]
+    assert told == ["vision: foreign access, left alone: RoleBinding guests gives admin to eve"]
 
 
 def test_project_label_removed(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 from reconciler import cycle
 from reconciler.cluster import Body, Resource
 from reconciler.errors import Rejected
-from reconciler.model import Effect, Origin, Problem, Report, Result, Settings, Snapshot
+from reconciler.model import Effect, EffectKind, Origin, Problem, Report, Result, Settings, Snapshot
 from reconciler.report import MARKDOWN_LIMIT, as_json, as_markdown, as_text, problems_data, problems_text, summary
 from reconciler.source import templates
 from tests.fakes import FakeCluster
@@ -121,7 +121,10 @@ def test_interrupted() -> None:
 def test_markdown_is_bounded_and_inert() -> None:
     """A comment is never longer than GitHub takes, has its totals first, and nothing in it is markup."""
     report = told(STORIES["first"])
-    wild = [Effect(f"<script>`{number}` @everyone ![x](http://x) ||| " * 5, "vision") for number in range(2000)]
+    wild = [
+        Effect(EffectKind.COPY, "vision", f"<script>`{number}` @everyone ![x](http://x) ||| " * 5)
+        for number in range(2000)
+    ]
     text = as_markdown(replace(report, plan=replace(report.plan, effects=wild)))
     assert len(text) <= MARKDOWN_LIMIT
     head, *rest = text.split("\n")

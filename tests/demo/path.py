@@ -57,13 +57,13 @@ def tell(story: Story) -> None:
     story.tell("A pause is one line in a file: speech holds its queue, and its people can still look and stop.")
     story.edit("projects.d/speech.yaml", "spec:\n", "spec:\n  active: false\n")
     story.commit("Pause speech")
-    story.run("jobq", "reconcile", says="pauses project speech")
+    story.run("jobq", "reconcile", says="speech: paused")
     story.run("jobq", "submit", "-p", "speech", "--", "python3", "-c", "1", by=BOB, ends=1, says="paused")
 
     story.tell("A removed file archives its project: access ends, namespace and data stay.")
     story.run("git", "rm", "--quiet", "projects.d/teaching.yaml")
     story.commit("Archive teaching")
-    story.run("jobq", "reconcile", says="archives project teaching")
+    story.run("jobq", "reconcile", says="teaching: archived")
 
     story.tell("Removing everything by accident is refused; so is bringing an archived project back without approval.")
     story.run("git", "rm", "--quiet", "projects.d/vision.yaml", "projects.d/speech.yaml")
@@ -73,4 +73,4 @@ def tell(story: Story) -> None:
     story.commit("Undo it, and bring teaching back")
     output = story.run("jobq", "reconcile", ends=4, says="way out")
     digest = output.rpartition("--approved ")[2].split()[0]
-    story.run("jobq", "reconcile", "--approved", digest, says="restores project teaching")
+    story.run("jobq", "reconcile", "--approved", digest, says="teaching: restored")

@@ -1,0 +1,157 @@
+"""What a plan does to people's access: who loses, gains, or changes a role in which project."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import groupby
+
+from reconciler.compare import owns
+from reconciler.model import (
+    SYSTEM_NAMESPACE,
+    Action,
+    Body,
+    Change,
+    Declaration,
+    Effect,
+    EffectKind,
+    ObjectRef,
+    Project,
+    Role,
+    Weight,
+)
+
+Subject = tuple[str, str]
+"""What RBAC calls kind and name: ``("Group", "oidc:vision")``."""
+Bindings = Mapping[ObjectRef, Body]
+_NOBODY = "no access"
+_RANKS = {_NOBODY: -1, **{role.value: rank for rank, role in enumerate(Role)}}
+_STRANGE = len(_RANKS)
+"""The rank of a role that isn't a project's: above all of them."""
+
+
+def access_effects(
+    declaration: Declaration, changes: Sequence[Change], live: Mapping[ObjectRef, Body]
+) -> Iterator[Effect]:
+    """Who has which role before and after, project by project. A role that changes is one effect."""
+    created = {
+        change.project for change in changes if change.ref.kind == "Namespace" and change.action is Action.CREATE
+    }
+    mine = [change for change in changes if change.ref.kind == "RoleBinding"]
+    before = _by_namespace(live)
+    for name, group in groupby(mine, key=lambda change: change.project):
+        bound = list(group)
+        project = declaration.projects.get(name)
+        had = before.get(bound[0].ref.namespace, {})
+        told = _last_told(live.get(ObjectRef("", "ConfigMap", SYSTEM_NAMESPACE, name), {}))
+        for who, was, becomes, refs in _differences(had, bound):
+            kind, text, weight = _meaning(who, was, becomes, project, told, had, new=name in created)
+            yield Effect(kind, name, text, weight, [who_is(who)], refs=refs)
+
+
+def who_is(subject: Subject) -> str:
+    """A subject as people read it; a user is their name alone."""
+    kind, name = subject
+    return name if kind == "User" else f"{'robot' if kind == 'ServiceAccount' else kind.lower()} {name}"
+
+
+def subjects(binding: Body) -> set[Subject]:
+    """Whom a RoleBinding gives its role."""
+    return {(subject["kind"], subject["name"]) for subject in binding.get("subjects") or ()}
+
+
+def leavers(manifests_by_namespace: Mapping[str, Iterable[Body]], live: Mapping[ObjectRef, Body]) -> Iterator[str]:
+    """The namespaces in which a person who has access now shall have none."""
+    before = _by_namespace(live)
+    for namespace, wanted in manifests_by_namespace.items():
+        stay = {who for binding in wanted for who in subjects(binding)}
+        had = {who for binding in before.get(namespace, {}).values() for who in subjects(binding)}
+        if any(kind == "User" for kind, _ in had - stay):
+            yield namespace
+
+
+def _by_namespace(live: Mapping[ObjectRef, Body]) -> dict[str, dict[ObjectRef, Body]]:
+    """The bindings that give project roles."""
+    found: dict[str, dict[ObjectRef, Body]] = {}
+    for ref, body in live.items():
+        if ref.kind == "RoleBinding" and ref.name.startswith("jobq:"):
+            found.setdefault(ref.namespace, {})[ref] = body
+    return found
+
+
+def _differences(had: Bindings, changes: Iterable[Change]) -> Iterator[tuple[Subject, str, str, tuple[ObjectRef, ...]]]:
+    """Each subject with another role than before: who, the role before and after, and the bindings that do it."""
+    changed = {change.ref: change.body for change in changes}
+    before, after = _roles(had), _roles({**had, **changed})
+    for who in sorted(before.keys() | after.keys()):
+        was, becomes = before.get(who, _NOBODY), after.get(who, _NOBODY)
+        if was != becomes:
+            both = ((ref, subjects(had.get(ref, {})) | subjects(body)) for ref, body in changed.items())
+            yield who, was, becomes, tuple(sorted(ref for ref, people in both if who in people))
+
+
+def _roles(bindings: Bindings) -> dict[Subject, str]:
+    """Each subject's highest role."""
+    held = [
+        (_rank(role), role, who)
+        for body in bindings.values()
+        if body
+        for role in [body["roleRef"]["name"].removeprefix("jobq-project-")]
+        for who in subjects(body)
+    ]
+    return {who: role for _, role, who in sorted(held)}
+
+
+def _rank(role: str) -> int:
+    return _RANKS.get(role, _STRANGE)
+
+
+def _meaning(
+    who: Subject,
+    was: str,
+    becomes: str,
+    project: Project | None,
+    told: Mapping[Subject, date | None],
+    had: Bindings,
+    *,
+    new: bool,
+) -> tuple[EffectKind, str, Weight]:
+    text = f"{was} -> {becomes}"
+    if _rank(becomes) > _rank(was):
+        raised = becomes == Role.MAINTAINER and who[0] == "Group" and not new
+        return EffectKind.GAINED, text, Weight.DISRUPTIVE if raised else Weight.INFO
+    if who not in told and any(who in subjects(body) and not owns(body, "f:subjects") for body in had.values()):
+        return EffectKind.WITHDRAWN, f"{text}, which git never gave", Weight.WARNING
+    until = _expired(who, project, told)
+    if until is not None and becomes == _NOBODY:
+        return EffectKind.EXPIRED, f"{text}: it expired after {until.isoformat()}", Weight.INFO
+    return EffectKind.LOST, text + _still(who, project), Weight.DISRUPTIVE
+
+
+def _expired(who: Subject, project: Project | None, told: Mapping[Subject, date | None]) -> date | None:
+    """The last day of access, where that was said before it came: a day set in the past is an edit like any other."""
+    days = {(str(m.kind), m.name): m.expires for m in (project.members if project else ()) if m.expires}
+    return days.get(who) if who in days and told.get(who) == days[who] else None
+
+
+def _last_told(entry: Body) -> dict[Subject, date | None]:
+    """The members whom git named when the catalogue entry was last written, each with the last day of access."""
+    try:
+        members = json.loads(entry.get("data", {}).get("members", "[]"))
+        return {
+            ("User", member["user"]) if "user" in member else ("Group", member["group"]): date.fromisoformat(
+                member["expires"]
+            )
+            if "expires" in member
+            else None
+            for member in members
+        }
+    except (ValueError, KeyError, TypeError):  # somebody has written into it
+        return {}
+
+
+def _still(who: Subject, project: Project | None) -> str:
+    """Says where somebody who goes stays a member in another spelling: to Kubernetes that is somebody else."""
+    name = who[1]
+    members = project.members if project else ()
+    others = sorted(m.name for m in members if m.name != name and m.name.casefold() == name.casefold())
+    return f", and keeps access as {', '.join(others)}" if others else ""

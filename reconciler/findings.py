@@ -1,0 +1,69 @@
+"""What the plan says of the cluster itself, whatever it changes: queues, strangers' access, copies, missing fences."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from reconciler.access import subjects, who_is
+from reconciler.compare import Comparison, is_ours, project_namespaces
+from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION
+from reconciler.model import Body, Declaration, Effect, EffectKind, ObjectRef, Observation, Project, Settings, Weight
+
+
+def findings(declaration: Declaration, comparison: Comparison, seen: Observation) -> Iterator[Effect]:
+    """All of them, each once a run."""
+    yield from _queues(declaration.projects.values(), seen.queues)
+    yield from _unreadable(seen)
+    yield from _fences(seen.notes)
+    yield from _foreign_access(seen.live, declaration.settings)
+    yield from _copies(comparison)
+
+
+def _queues(projects: Iterable[Project], queues: Mapping[str, Sequence[Body]]) -> Iterator[Effect]:
+    """ClusterQueues that projects name and that aren't there, or are stopped."""
+    if "ClusterQueue" not in queues:
+        return
+    known = {body["metadata"]["name"]: body for body in queues["ClusterQueue"]}
+    for project in projects:
+        queue = known.get(project.cluster_queue)
+        if queue is None:
+            text = f"there is no ClusterQueue {project.cluster_queue}; its jobs will wait until there is"
+            yield Effect(EffectKind.NO_CLUSTER_QUEUE, project.name, text, Weight.WARNING)
+        elif queue["spec"].get("stopPolicy", "None") != "None":
+            text = f"ClusterQueue {project.cluster_queue} is stopped; its jobs will wait"
+            yield Effect(EffectKind.STOPPED_CLUSTER_QUEUE, project.name, text, Weight.WARNING)
+
+
+def _unreadable(seen: Observation) -> Iterator[Effect]:
+    for kind, reason in seen.unreadable.items():
+        yield Effect(EffectKind.UNREADABLE, "", f"{kind}s are not checked: {reason}", Weight.WARNING)
+
+
+def _fences(notes: Mapping[str, Body]) -> Iterator[Effect]:
+    """Says where the policies that fence members and reconciler aren't there, or are older than this jobq's."""
+    version = notes.get(CLUSTER_NOTE, {}).get("data", {}).get("policies", "none")
+    if version == "none":
+        text = "no admission policies are installed: members can run jobs outside the queue (jobq bootstrap --apply)"
+        yield Effect(EffectKind.UNFENCED, "", text, Weight.WARNING)
+    elif int(version) < POLICIES_VERSION:
+        text = (
+            f"the admission policies are version {version}, this jobq has {POLICIES_VERSION} (jobq bootstrap --apply)"
+        )
+        yield Effect(EffectKind.UNFENCED, "", text, Weight.WARNING)
+
+
+def _foreign_access(live: Mapping[ObjectRef, Body], settings: Settings) -> Iterator[Effect]:
+    """RoleBindings in project namespaces that no project file speaks of, unless the settings expect them."""
+    homes = project_namespaces(live)
+    for ref, body in live.items():
+        if ref.kind != "RoleBinding" or ref.namespace not in homes or is_ours(body, homes):
+            continue
+        if not any(fnmatchcase(ref.name, pattern) for pattern in settings.expected_bindings):
+            names = [who_is(subject) for subject in sorted(subjects(body))] or ["nobody"]
+            text = f"foreign access, left alone: RoleBinding {ref.name} gives {body['roleRef']['name']}"
+            yield Effect(EffectKind.FOREIGN_ACCESS, homes[ref.namespace], text, Weight.WARNING, names)
+
+
+def _copies(comparison: Comparison) -> Iterator[Effect]:
+    for body in comparison.copies:
+        text = f"{ObjectRef.of(body)} carries jobq's labels but is a copy: left alone"
+        yield Effect(EffectKind.COPY, "", text, Weight.WARNING)
