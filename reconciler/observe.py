@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from reconciler.cluster import Cluster, Resource
+from reconciler.documents import read_template
 from reconciler.errors import ClusterError, NotFound
 from reconciler.holdings import Contents
 from reconciler.kinds import (
@@ -84,6 +85,16 @@ def read_kueue_version(cluster: Cluster) -> Version | None:
             continue
         return next((version for body in found if (version := _deployed_version(body)) is not None), None)
     return None
+
+
+def read_kueue_configuration(cluster: Cluster) -> Body | None:
+    """What Kueue was told, from the ConfigMap of its manifests and its Helm chart. None where it can't be read."""
+    try:
+        data = cluster.get(CONFIG_MAP, "kueue-manager-config", namespace=KUEUE_NAMESPACE).get("data", {})
+    except ClusterError:
+        return None
+    documents = read_template(str(data.get("controller_manager_config.yaml", "")), "kueue-manager-config")
+    return next((document.value for document in documents if isinstance(document.value, dict)), None)
 
 
 def read_contents(cluster: Cluster, namespace: str, resources: Sequence[Resource]) -> Contents:
