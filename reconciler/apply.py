@@ -7,9 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
 from reconciler.cluster import Cluster, Resource
-from reconciler.errors import ClusterError, Conflict, Forbidden, NotFound, Unreachable
-from reconciler.kinds import BY_KIND
-from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, Action, Body, Change, Outcome, Result
+from reconciler.errors import ClusterError, Conflict, Forbidden, NotFound, PlanRefused, Unreachable
+from reconciler.kinds import BY_KIND, CONFIG_MAP
+from reconciler.model import (
+    MANAGED_BY,
+    MANAGER,
+    PROJECT_LABEL,
+    SYSTEM_NAMESPACE,
+    Action,
+    Body,
+    Change,
+    Outcome,
+    Refusal,
+    Result,
+    Verdict,
+)
+from reconciler.notes import STATE_NOTE, state_note, state_of
+from reconciler.terms import State
 
 WORKERS = 16
 _TRIES = 4
@@ -31,6 +45,22 @@ def apply(
     with ThreadPoolExecutor(WORKERS) as pool:
         done = pool.map(lambda mine: _project(cluster, mine, stop, told), projects)
         return tuple(outcome for outcomes in done for outcome in outcomes)
+
+
+def note_state(cluster: Cluster, state: State, before: Body | None, stop: threading.Event) -> None:
+    """Note what is applied here from now on, before anything of it is written. Raises: ClusterError, PlanRefused.
+
+    First, so that no older commit is taken for a newer one, wherever this run ends. Only over the note that was read:
+    of two runs with different commits one is refused.
+    """
+    note = state_note(state, before)
+    try:
+        _repeated(lambda: cluster.apply(CONFIG_MAP, note), stop)
+    except Conflict as conflict:
+        now = state_of({STATE_NOTE: cluster.get(CONFIG_MAP, STATE_NOTE, namespace=SYSTEM_NAMESPACE)})
+        if now != state:
+            text = f"another run has applied commit {now.commit[:12] if now else '(none)'} here meanwhile"
+            raise PlanRefused(Verdict((Refusal(text, "plan again"),))) from conflict
 
 
 def _project(cluster: Cluster, changes: Iterable[Change], stop: threading.Event, told: Told) -> list[Outcome]:
@@ -98,17 +128,18 @@ def _delete(cluster: Cluster, resource: Resource, change: Change) -> None:
         raise Conflict(f"{change.ref} is another object by now: {conflict}", hint="plan again") from conflict
 
 
-def _repeated(write: Callable[[], None], stop: threading.Event) -> None:
+def _repeated(write: Callable[[], object], stop: threading.Event) -> None:
     """The write, again where trying again can help: every one of them may be sent twice without harm."""
     until = time.monotonic() + _MOST_SECONDS
     for attempt in range(1, _TRIES + 1):
         try:
-            return write()
+            write()
         except ClusterError as error:
             pause = _pause(error, attempt)
             if pause is None or attempt == _TRIES or time.monotonic() + pause > until or stop.wait(pause):
                 raise
-    return None
+        else:
+            return
 
 
 def _pause(error: ClusterError, attempt: int) -> float | None:

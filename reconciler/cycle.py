@@ -1,23 +1,33 @@
 """One pass: the sentence as code. Reads twice, decides, and only then writes."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
+from importlib.metadata import version
 
-from reconciler.apply import apply
+from reconciler.apply import apply, note_state
 from reconciler.archive import archived
 from reconciler.cluster import Cluster
 from reconciler.compare import Comparison, compare
-from reconciler.guard import check, check_cluster, check_declaration, must_pass
-from reconciler.model import Declaration, Outcome, Report
+from reconciler.guard import check, check_cluster, check_declaration, check_state, must_pass
+from reconciler.model import Body, Declaration, Outcome, Report, Verdict
+from reconciler.notes import STATE_NOTE, approvals_of, state_of
 from reconciler.observe import ask, observe, read_notes
 from reconciler.plan import make_plan
 from reconciler.questions import questions_of
 from reconciler.render import Templates, render
+from reconciler.terms import Kinship, Lineage, Relation, State, Terms, nobody_knows
+
+VERSION = version("jobq")
+_DEFAULT = Terms()
 
 Restrain = Callable[[Comparison], Comparison]
 """Takes out of a comparison what is not to be touched now."""
+
+
+def _freely(comparison: Comparison) -> Comparison:
+    return comparison
 
 
 def plan_pass(
@@ -25,20 +35,27 @@ def plan_pass(
     declaration: Declaration,
     templates: Templates,
     today: date,
-    approved: str = "",
-    restrain: Restrain = lambda comparison: comparison,
+    terms: Terms = _DEFAULT,
+    lineage: Lineage = nobody_knows,
+    restrain: Restrain = _freely,
+    notes: Mapping[str, Body] | None = None,
 ) -> Report:
-    """What a reconcile would do now. Raises: PlanRefused, RenderError, ClusterError; nothing is written."""
-    notes = read_notes(cluster)
+    """What a reconcile would do now. Raises: PlanRefused, RenderError, ClusterError; nothing is written.
+
+    ``notes`` are those of jobq-system, where they have been read already.
+    """
+    notes = read_notes(cluster) if notes is None else notes
     must_pass(check_cluster(declaration.settings, notes))
     must_pass(check_declaration(declaration))
+    order = _order(declaration.commit, state_of(notes), terms, lineage)
     manifests = render(declaration, templates, today)
     observed = observe(cluster, notes)
     resting = archived(observed.live, declaration.projects, today)
     comparison = restrain(compare((*manifests, *resting), observed.live))
     answers = ask(cluster, questions_of(comparison))
     plan = make_plan(declaration, comparison, answers, observed)
-    return Report(plan, check(plan, declaration.settings, approved))
+    approvals = [approval for approval in approvals_of(notes) if approval.holds(today)]
+    return Report(plan, Verdict((*order.refusals, *check(plan, declaration.settings, approvals, terms).refusals)))
 
 
 def reconcile_pass(
@@ -48,12 +65,25 @@ def reconcile_pass(
     today: date,
     stop: threading.Event,
     told: Callable[[Outcome], None] = lambda _: None,
-    approved: str = "",
-    restrain: Restrain = lambda comparison: comparison,
+    terms: Terms = _DEFAULT,
+    lineage: Lineage = nobody_knows,
+    restrain: Restrain = _freely,
 ) -> Report:
     """Plans, and applies what the guard allows. Raises: as ``plan_pass``; after the first write, nothing."""
-    report = plan_pass(cluster, declaration, templates, today, approved, restrain)
+    notes = read_notes(cluster)
+    report = plan_pass(cluster, declaration, templates, today, terms, lineage, restrain, notes)
     if report.verdict.refused or stop.is_set():
         return replace(report, interrupted=stop.is_set())
+    state = State(declaration.commit, VERSION)
+    if state != state_of(notes) and (report.plan.changes or terms.rewind or terms.allow_older):
+        note_state(cluster, state, notes.get(STATE_NOTE), stop)
     outcomes = apply(cluster, report.plan.changes, stop, told)
     return replace(report, outcomes=outcomes, applied=True, interrupted=stop.is_set())
+
+
+def _order(commit: str, state: State | None, terms: Terms, lineage: Lineage) -> Verdict:
+    """What the guard says of this commit after the last one. A work tree is no commit, and has none before it."""
+    if state is None or not commit:
+        return Verdict()
+    kinship = Kinship(Relation.FOLLOWS) if commit == state.commit else lineage(state.commit)
+    return check_state(commit, kinship, state, VERSION, terms)

@@ -1,9 +1,12 @@
 """What keeps accidents from the cluster: pure checks before the first write, each refusal with its way out."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.errors import PlanRefused
 from reconciler.model import Body, Declaration, Plan, Refusal, Settings, Verdict
+from reconciler.notes import Approval
+from reconciler.terms import Kinship, Relation, State, Terms
 
 CLUSTER_NOTE = "jobq.cluster"
 """The ConfigMap in jobq-system that says which cluster this is; `jobq bootstrap` writes it."""
@@ -38,9 +41,64 @@ def check_declaration(declaration: Declaration) -> Verdict:
     return Verdict((Refusal(text, "is this the right repository and commit? one file is enough to go on"),))
 
 
-def check(plan: Plan, settings: Settings, approved: str = "") -> Verdict:
-    """What may be written of this plan. ``approved`` is the digest of a disruption that somebody has looked at."""
-    return Verdict((*_disruption(plan, settings, approved), *plan.refusals))
+def check_state(commit: str, kinship: Kinship, state: State, version: str, terms: Terms) -> Verdict:
+    """Whether this commit, by this version of jobq, may come after what was applied last.
+
+    An old pipeline that runs again must not bring removed members back. What can't be told is refused.
+    """
+    refusals = []
+    if kinship.relation is not Relation.FOLLOWS and not terms.rewind:
+        text, way_out = _OUT_OF_ORDER[kinship.relation]
+        words = {
+            "new": commit[:_SHORT],
+            "last": state.commit[:_SHORT] or "(none)",
+            "trouble": kinship.trouble and f" ({kinship.trouble})",
+        }
+        refusals.append(Refusal(text.format(**words), way_out))
+    if _is_older(version, state.version) and not terms.allow_older:
+        text = f"jobq {state.version or '(unknown)'} has reconciled here; this is {version}, and may undo its work"
+        refusals.append(Refusal(text, "install that version; if the step back is meant: --allow-older"))
+    return Verdict(tuple(refusals))
+
+
+_SHORT = 12
+"""Characters of a commit's id, for people."""
+_OUT_OF_ORDER = {
+    Relation.PRECEDES: (
+        "commit {new} is older than what was applied last, {last}: it would bring back what was taken away since",
+        "reconcile the newest commit; if the step back is meant: --rewind",
+    ),
+    Relation.DIVERGES: (
+        "commit {new} doesn't come after the one that was applied last, {last}: another branch, or history rewritten",
+        "merge it into what was applied; if it is meant to take its place: --rewind",
+    ),
+    Relation.UNRELATED: (
+        "commit {new} has no history in common with the one that was applied last, {last}: another repository?",
+        "a cluster has one projects repository; if this one is to take over: --rewind",
+    ),
+    Relation.ABSENT: (
+        "{last}, the commit that was applied last, isn't here: another repository, or history rewritten?",
+        "a cluster has one projects repository; fetch all of its branches; if this one is to take over: --rewind",
+    ),
+    Relation.UNKNOWN: (
+        "commit {new} may be older than the one that was applied last, {last}: this clone is shallow{trouble}",
+        "git fetch --unshallow; in a pipeline clone it whole (actions/checkout: fetch-depth: 0)",
+    ),
+}
+
+
+def _is_older(version: str, last: str) -> bool:
+    """Whether a version of jobq is older than the last, or may be, since that one says no number."""
+    return not (number := _numbers(last)) or _numbers(version) < number
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version.partition("-")[0].partition("+")[0])))
+
+
+def check(plan: Plan, settings: Settings, approvals: Sequence[Approval], terms: Terms) -> Verdict:
+    """What may be written of this plan. ``approvals`` are those on file that still hold."""
+    return Verdict((*_disruption(plan, settings, approvals, terms), *plan.refusals))
 
 
 def must_pass(verdict: Verdict) -> None:
@@ -55,17 +113,20 @@ def disrupted_limit(settings: Settings, live: int) -> int:
     return limit if isinstance(limit, int) else max(1, live * int(limit.rstrip("%")) // 100)
 
 
-def _disruption(plan: Plan, settings: Settings, approved: str) -> Iterator[Refusal]:
+def _disruption(plan: Plan, settings: Settings, approvals: Sequence[Approval], terms: Terms) -> Iterator[Refusal]:
     lost = [name for name in plan.disrupted if name not in plan.restored]
     limit, count = disrupted_limit(settings, plan.live), len(lost)
-    if approved == plan.disruption or (count <= limit and not plan.restored):
+    if plan.disruption in {terms.approved, *(each.digest for each in approvals)}:
+        return
+    if count <= limit and not plan.restored:
         return
     reasons = []
     if count > limit:
         reasons.append(f"{count} of {plan.live} live projects would be disrupted; {limit} may be ({_shown(lost)})")
     if plan.restored:
         reasons.append(f"archived projects would come back with all they hold: {_shown(plan.restored)}")
-    stale = f"; {approved} approves another plan" if approved else ""
+    given = [*([terms.approved] if terms.approved else []), *map(str, approvals)]
+    stale = f"; approved are other plans: {', '.join(given)}" if given else ""
     way_out = f"read the plan; if it is meant: jobq reconcile --approved {plan.disruption}"
     yield Refusal("; ".join(reasons) + stale, way_out)
 

@@ -1,70 +1,40 @@
-"""Repository and revision -> Snapshot: what git holds, never what happens to lie in the work tree, unless asked for.
-
-The repository is the one named, whatever GIT_* variables a hook was started with. Everything that keeps git from
-answering is a SourceError with its fix: an unreadable repository is never one without projects.
-"""
+"""Repository and revision -> Snapshot: what git holds, never what happens to lie in the work tree, unless asked for."""
 
 import os
-import re
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING
 
 from reconciler.documents import MAX_BYTES
 from reconciler.errors import SourceError
 from reconciler.model import File, Origin, Problem, Snapshot
-
-if TYPE_CHECKING:
-    from git import Git
+from reconciler.repository import Git, failure, opened
 
 _ROOTS = ("jobq.toml", "projects.d", "templates")
-_SECONDS = 60
 _HERE = Path(__file__).resolve().parent.parent / "templates"
-_KEPT = re.compile(
-    "GIT_(?:AUTHOR|COMMITTER|EDITOR|ASKPASS|SSH|SSL|HTTP|PROXY|ALLOW_PROTOCOL|EXEC_PATH|PYTHON|CEILING_DIRECTORIES"
-    "|CONFIG_(?:GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_|VALUE_))"
-)
-"""Who a user is, how remotes are reached, and which settings count (safe.directory): all but which repository."""
 _KINDS = {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}
-_FIXES = (
-    (
-        "dubious ownership",
-        "it belongs to another user; if you trust it: git config --global --add safe.directory {repo}",
-    ),
-    ("not a git repository", "name one with --repo DIR, or make one: git init"),
-    ("must be run in a work tree", "name a folder with a work tree, or read a commit: --ref HEAD"),
-    ("did not complete", "see what git waits for: git -C {repo} status"),
-    ("ambiguous", "write more characters of the id"),
-    ("promisor remote", "fetch what is missing: git -C {repo} fetch --refetch"),
-    ("could not fetch", "fetch what is missing: git -C {repo} fetch --refetch"),
-    ("missing", "fetch what is missing (git -C {repo} fetch --refetch), or look for damage (git -C {repo} fsck)"),
-    ("Permission denied", "make the repository readable for this user"),
-    ("corrupt", "check it: git -C {repo} fsck"),
-)
 
 
 def read_commit(repo: Path, ref: str = "HEAD") -> Snapshot:
     """What a revision holds, read from git's objects: same commit, same bytes. Raises: SourceError."""
-    git = _git(repo)
-    commit = _commit(git, repo, ref)
-    listing = _ask(git, repo, "ls-tree", "-r", "-z", "--full-tree", "-l", commit, "--", *_ROOTS)
+    git = opened(repo)
+    commit = _commit(git, ref)
+    listing = git.ask("ls-tree", "-r", "-z", "--full-tree", "-l", commit, "--", *_ROOTS)
     entries = [_entry(line) for line in listing.split("\0") if line]
     oddities = [problem for path, mode, _, size in entries if (problem := _oddity(path, _KINDS.get(mode, ""), size))]
     wanted = [(path, blob) for path, mode, blob, size in entries if not _oddity(path, _KINDS.get(mode, ""), size)]
-    contents = _blobs(git, repo, [blob for _, blob in wanted])
+    contents = _blobs(git, [blob for _, blob in wanted])
     files = {path: File(contents[blob], blob) for path, blob in wanted}
     return Snapshot(commit, files, tuple(oddities))
 
 
 def read_work_tree(repo: Path) -> Snapshot:
     """What lies in the work tree now, staged or not, of what git could commit. Raises: SourceError."""
-    root = Path(_ask(_git(repo), repo, "rev-parse", "--show-toplevel"))
-    git = _git(root)
+    root = Path(opened(repo).ask("rev-parse", "--show-toplevel"))
+    git = opened(root)
     files: dict[str, File] = {}
-    oddities = _ignored(git, root)
-    for path, skipped in _in_work_tree(git, root).items():
+    oddities = _ignored(git)
+    for path, skipped in _in_work_tree(git).items():
         found = _lstat(root, path, sparse=skipped)
         if found is None:
             continue
@@ -74,16 +44,16 @@ def read_work_tree(repo: Path) -> Snapshot:
             oddities[where] = problem
         else:
             files[path] = File(_on_disk(root / path), "")
-    return Snapshot("", _with_blobs(git, root, files), tuple(oddities.values()))
+    return Snapshot("", _with_blobs(git, files), tuple(oddities.values()))
 
 
 def uncommitted(repo: Path) -> list[str]:
     """Declared paths that differ from HEAD, and so are no part of a run over a commit. Raises: SourceError."""
-    git = _git(repo)
-    if _ask(git, repo, "rev-parse", "--is-bare-repository") == "true":
+    git = opened(repo)
+    if git.ask("rev-parse", "--is-bare-repository") == "true":
         return []
     options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
-    status = _ask(git, repo, *_NO_PROGRAM, "status", *options, "--", *(f":(top){root}" for root in _ROOTS))
+    status = git.ask(*_NO_PROGRAM, "status", *options, "--", *(f":(top){root}" for root in _ROOTS))
     return [line[3:] for line in status.split("\0") if line]
 
 
@@ -108,73 +78,21 @@ def templates(snapshot: Snapshot, folder: str) -> Mapping[str, tuple[str, str]]:
 # ------------------------------------------------------------------------------------------------ git
 
 
-def _git(repo: Path) -> "Git":
-    """Git in that folder. What a calling hook says of its own repository would lead git to another one: it goes."""
-    if not repo.is_dir():
-        raise SourceError(f"there is no folder {repo}", hint="name the projects repository with --repo DIR")
-    if not os.access(repo, os.X_OK):  # GitPython would take the current folder instead
-        raise SourceError(f"{repo} may not be entered by this user", hint="make the repository readable for this user")
-    for name in [name for name in os.environ if name.startswith("GIT_") and not _KEPT.match(name)]:
-        del os.environ[name]
-    try:
-        from git import Git  # noqa: PLC0415 - its import fails where git isn't installed
-    except ImportError as error:
-        raise SourceError("git isn't installed, or not on PATH", hint="install git") from error
-    git = Git(str(repo))
-    git.update_environment(GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", GIT_NO_REPLACE_OBJECTS="1", LC_ALL="C")
-    return git
-
-
-def _ask(git: "Git", repo: Path, *words: str) -> str:
-    return _ask_bytes(git, repo, *words).decode("utf-8", "surrogateescape").strip("\n")
-
-
-def _ask_bytes(git: "Git", repo: Path, *words: str, lines: Iterable[str] = ()) -> bytes:
-    """Git's answer to one command that is given these lines on its standard input. Raises: SourceError."""
-    from git.exc import GitCommandError, GitCommandNotFound  # noqa: PLC0415 - as in _git
-
-    with TemporaryFile() as given:
-        given.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
-        given.seek(0)
-        try:
-            answer = git.execute(
-                [git.GIT_PYTHON_GIT_EXECUTABLE or "git", *words],
-                istream=given,
-                stdout_as_string=False,
-                strip_newline_in_stdout=False,
-                kill_after_timeout=None if os.name == "nt" else _SECONDS,  # GitPython refuses it on Windows
-            )
-        except GitCommandNotFound as error:
-            raise SourceError("git isn't installed, or not on PATH", hint="install git") from error
-        except GitCommandError as error:
-            raise _failure(str(error.stderr), repo) from error
-    assert isinstance(answer, bytes)  # noqa: S101 - by stdout_as_string
-    return answer
-
-
-def _failure(said: str, repo: Path) -> SourceError:
-    said = said.strip().removeprefix("stderr: '").removesuffix("'")
-    lines = [line for line in said.splitlines() if line and not line.startswith(("hint:", "warning:"))]
-    reason = lines[0].removeprefix("fatal: ").removeprefix("error: ") if lines else "git failed without a word"
-    fix = next((fix for word, fix in _FIXES if word in said), "ask git itself: git -C {repo} status")
-    return SourceError(f"git can't read {repo}: {reason}", hint=fix.format(repo=repo))
-
-
-def _commit(git: "Git", repo: Path, ref: str) -> str:
+def _commit(git: Git, ref: str) -> str:
     """The full id of the commit that a revision names."""
-    _ask(git, repo, "rev-parse", "--git-dir")
+    git.ask("rev-parse", "--git-dir")
     try:
-        commit = _resolve(git, repo, ref)
+        commit = _resolve(git, ref)
     except SourceError as error:
         if "ambiguous" in str(error) and "short" in str(error):
             raise
-        raise (_headless(git, repo) if ref == "HEAD" else _no_commit(repo, ref)) from error
-    _refuse_namesakes(git, repo, ref)
+        raise (_headless(git) if ref == "HEAD" else _no_commit(git.repo, ref)) from error
+    _refuse_namesakes(git, ref)
     return commit
 
 
-def _resolve(git: "Git", repo: Path, ref: str) -> str:
-    return _ask(git, repo, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+def _resolve(git: Git, ref: str) -> str:
+    return git.ask("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
 
 
 def _no_commit(repo: Path, ref: str) -> SourceError:
@@ -182,25 +100,26 @@ def _no_commit(repo: Path, ref: str) -> SourceError:
     return SourceError(f"{ref!r} is no commit in {repo}", hint=hint)
 
 
-def _headless(git: "Git", repo: Path) -> SourceError:
+def _headless(git: Git) -> SourceError:
     """Why HEAD names no commit."""
-    branches = _ask(git, repo, "for-each-ref", "--count=3", "--format=%(refname:short)", "refs/heads").split()
+    branches = git.ask("for-each-ref", "--count=3", "--format=%(refname:short)", "refs/heads").split()
     if not branches:
-        return SourceError(f"{repo} has no commit yet", hint="commit first: git add . && git commit")
+        return SourceError(f"{git.repo} has no commit yet", hint="commit first: git add . && git commit")
     try:
-        head = _ask(git, repo, "symbolic-ref", "--short", "HEAD")
+        head = git.ask("symbolic-ref", "--short", "HEAD")
     except SourceError:
-        return SourceError(f"HEAD of {repo} names a commit that isn't there", hint=f"check it: git -C {repo} fsck")
-    hint = f"there is {', '.join(branches)}: git -C {repo} symbolic-ref HEAD refs/heads/{branches[0]}"
-    return SourceError(f"HEAD of {repo} names the branch {head}, which isn't there", hint=hint)
+        hint = f"check it: git -C {git.repo} fsck"
+        return SourceError(f"HEAD of {git.repo} names a commit that isn't there", hint=hint)
+    hint = f"there is {', '.join(branches)}: git -C {git.repo} symbolic-ref HEAD refs/heads/{branches[0]}"
+    return SourceError(f"HEAD of {git.repo} names the branch {head}, which isn't there", hint=hint)
 
 
-def _refuse_namesakes(git: "Git", repo: Path, ref: str) -> None:
+def _refuse_namesakes(git: Git, ref: str) -> None:
     """A branch and a tag of one name: git takes the tag, a reader may mean the branch."""
     names = [f"refs/heads/{ref}", f"refs/tags/{ref}"]
-    found = _ask(git, repo, "for-each-ref", "--format=%(refname)", *names).split()
-    if found == names and len({_resolve(git, repo, name) for name in names}) > 1:
-        raise SourceError(f"{ref!r} is a branch and a tag in {repo}", hint=f"write {names[0]} or {names[1]}")
+    found = git.ask("for-each-ref", "--format=%(refname)", *names).split()
+    if found == names and len({_resolve(git, name) for name in names}) > 1:
+        raise SourceError(f"{ref!r} is a branch and a tag in {git.repo}", hint=f"write {names[0]} or {names[1]}")
 
 
 def _entry(line: str) -> tuple[str, str, str, int]:
@@ -220,17 +139,17 @@ def _oddity(path: str, kind: str, size: int) -> Problem | None:
     return None
 
 
-def _blobs(git: "Git", repo: Path, ids: Iterable[str]) -> Mapping[str, bytes]:
+def _blobs(git: Git, ids: Iterable[str]) -> Mapping[str, bytes]:
     """All contents by one `git cat-file`: a line of id, type and size, the bytes, a newline."""
     wanted = list(dict.fromkeys(ids))
-    answer = _ask_bytes(git, repo, "cat-file", "--batch", lines=wanted)
+    answer = git.ask_bytes("cat-file", "--batch", lines=wanted)
     found: dict[str, bytes] = {}
     at = 0
     for blob in wanted:
         end = answer.index(b"\n", at)
         words = answer[at:end].split()
         if words[-1] == b"missing":
-            raise _failure(f"object {blob} is missing, or damaged", repo)
+            raise failure(f"object {blob} is missing, or damaged", git.repo)
         size = int(words[2])
         found[blob] = answer[end + 1 : end + 1 + size]
         at = end + size + 2
@@ -244,20 +163,20 @@ _NO_PROGRAM = ("-c", "core.fsmonitor=false")
 """Reading starts no program that a repository's settings name."""
 
 
-def _listed(git: "Git", root: Path, *which: str) -> list[str]:
-    listing = _ask(git, root, *_NO_PROGRAM, "ls-files", "-z", *which, "--exclude-standard", "--", *_ROOTS)
+def _listed(git: Git, *which: str) -> list[str]:
+    listing = git.ask(*_NO_PROGRAM, "ls-files", "-z", *which, "--exclude-standard", "--", *_ROOTS)
     return [path for path in listing.split("\0") if path]
 
 
-def _in_work_tree(git: "Git", root: Path) -> Mapping[str, bool]:
+def _in_work_tree(git: Git) -> Mapping[str, bool]:
     """Every path that is tracked, or could be -> whether a sparse checkout leaves it out (``S`` in git's listing)."""
-    tagged = sorted(_listed(git, root, "-t", "--cached", "--others"), key=lambda line: line[2:])
+    tagged = sorted(_listed(git, "-t", "--cached", "--others"), key=lambda line: line[2:])
     return {line[2:].rstrip("/"): line.startswith("S") for line in tagged}
 
 
-def _ignored(git: "Git", root: Path) -> dict[str, Problem]:
+def _ignored(git: Git) -> dict[str, Problem]:
     """A warning of every declared-looking file that no commit will hold."""
-    paths = [path for path in _listed(git, root, "--others", "--ignored") if path.endswith((".yaml", ".toml", ".j2"))]
+    paths = [path for path in _listed(git, "--others", "--ignored") if path.endswith((".yaml", ".toml", ".j2"))]
     reason = "git ignores this file, so no commit will hold it"
     return {path: Problem(Origin(path), reason, f"see git check-ignore -v {path}", warning=True) for path in paths}
 
@@ -298,10 +217,10 @@ def _on_disk(path: Path) -> bytes:
         raise _unreadable(path, error) from error
 
 
-def _with_blobs(git: "Git", root: Path, files: Mapping[str, File]) -> Mapping[str, File]:
+def _with_blobs(git: Git, files: Mapping[str, File]) -> Mapping[str, File]:
     """The files with the ids that git would give them."""
-    paths = (str(root / path) for path in files)
-    ids = _ask_bytes(git, root, "hash-object", "--stdin-paths", lines=paths).decode().split()
+    paths = (str(git.repo / path) for path in files)
+    ids = git.ask_bytes("hash-object", "--stdin-paths", lines=paths).decode().split()
     return {path: File(file.data, blob) for (path, file), blob in zip(files.items(), ids, strict=True)}
 
 
@@ -310,29 +229,29 @@ def _with_blobs(git: "Git", root: Path, files: Mapping[str, File]) -> Mapping[st
 
 def commit_of(repo: Path, ref: str) -> str:
     """The full id of the commit that a revision names now, by one question to git. Raises: SourceError."""
-    git = _git(repo)
+    git = opened(repo)
     try:
-        return _resolve(git, repo, ref)
+        return _resolve(git, ref)
     except SourceError:
-        return _commit(git, repo, ref)  # says why
+        return _commit(git, ref)  # says why
 
 
 def git_folders(repo: Path) -> tuple[Path, ...]:
     """Where git keeps its files: the folder that all work trees share, and this one's own. Raises: SourceError."""
-    answer = _ask(_git(repo), repo, "rev-parse", "--path-format=absolute", "--git-common-dir", "--git-dir")
+    answer = opened(repo).ask("rev-parse", "--path-format=absolute", "--git-common-dir", "--git-dir")
     return tuple(dict.fromkeys(Path(line).resolve() for line in answer.splitlines()))
 
 
 def upstream_of(repo: Path, ref: str) -> str:
     """The remote's branch that a branch follows, as ``origin/main``; ``""`` without one. Raises: SourceError."""
-    git = _git(repo)
+    git = opened(repo)
     try:
         branch = "" if ref == "HEAD" else ref
-        return _ask(git, repo, "rev-parse", "--abbrev-ref", "--verify", "--quiet", f"{branch}@{{upstream}}")
+        return git.ask("rev-parse", "--abbrev-ref", "--verify", "--quiet", f"{branch}@{{upstream}}")
     except SourceError:
         return ""
 
 
 def fetch(repo: Path) -> None:
     """Bring the remotes' branches up to date. Raises: SourceError."""
-    _ask(_git(repo), repo, "fetch", "--quiet", "--all", "--prune")
+    opened(repo).ask("fetch", "--quiet", "--all", "--prune")

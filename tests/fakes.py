@@ -54,7 +54,7 @@ class FakeCluster:
     def __init__(self, settings: Settings) -> None:
         self.objects: dict[ObjectRef, Body] = {}
         self.writes: list[str] = []
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(2)  # 1: only where there is none yet
         self._made: Counter[ObjectRef] = Counter()
         note: Body = {
             "apiVersion": "v1",
@@ -93,8 +93,8 @@ class FakeCluster:
         ref = _ref(resource, body)
         before = self.objects.get(ref)
         body = copy.deepcopy(body)
-        create_only = body["metadata"].pop("resourceVersion", "") != ""
-        if create_only and before is not None:
+        expected = body["metadata"].pop("resourceVersion", "")
+        if expected and before is not None and expected != before["metadata"]["resourceVersion"]:
             raise Conflict("the object has been modified", code=409)
         kind = BY_KIND[resource.group, resource.kind]
         if before is not None and any(_at(before, path) != _at(body, path) for path in kind.immutable):

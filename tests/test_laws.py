@@ -18,6 +18,7 @@ from reconciler.model import MANAGED_BY, Action, Answers, Declaration, Manifest,
 from reconciler.plan import make_plan
 from reconciler.render import Templates, render
 from reconciler.source import templates
+from reconciler.terms import Terms
 from tests.fakes import FakeCluster, all_live
 from tests.laws import TODAY, declared, repositories, texts
 from tests.world import World
@@ -30,7 +31,9 @@ def passed(cluster: FakeCluster, declaration: Declaration, today: date = TODAY) 
     """A whole pass, whatever it disrupts."""
     report = cycle.plan_pass(cluster, declaration, PACKAGED, today)
     stop = threading.Event()
-    return cycle.reconcile_pass(cluster, declaration, PACKAGED, today, stop, approved=report.plan.disruption)
+    return cycle.reconcile_pass(
+        cluster, declaration, PACKAGED, today, stop, terms=Terms(approved=report.plan.disruption)
+    )
 
 
 def changed(report: Report) -> list[tuple[Action, str]]:
@@ -122,9 +125,9 @@ def test_more_removed_is_no_less_refused(live: int, disrupted: int, more: int, l
     few = replace(nothing, live=live, disrupted=names[:disrupted], disruption="few")
     many = replace(nothing, live=live, disrupted=names, disruption="many")
     settings_ = replace(declaration.settings, disrupted_limit=limit)
-    assert check(many, settings_).refused or not check(few, settings_).refused
-    assert not check(few, settings_, "few").refused
-    assert check(many, settings_, "few").refused == check(many, settings_).refused
+    assert check(many, settings_, (), Terms()).refused or not check(few, settings_, (), Terms()).refused
+    assert not check(few, settings_, (), Terms(approved="few")).refused
+    assert check(many, settings_, (), Terms(approved="few")).refused == check(many, settings_, (), Terms()).refused
 
 
 # ------------------------------------------------------------------------------------------------ rendering

@@ -7,9 +7,10 @@ import pytest
 
 from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, POD, WORKLOAD
 from reconciler.model import Report, Weight
+from reconciler.terms import Terms
 from tests.controlplane.plane import Plane
 from tests.repository import Repository, project
-from tests.world import TODAY, World, eventually
+from tests.world import TODAY, World, eventually, forget
 
 pytestmark = pytest.mark.xdist_group("life")
 MEMBERS = [{"user": "kim@example.org", "role": "researcher"}, {"group": "oidc:vision", "role": "viewer"}]
@@ -20,6 +21,7 @@ SPEECH = project("speech", members=[{"group": "oidc:speech", "role": "researcher
 @pytest.fixture
 def living(whole_plane: Plane, repository: Repository) -> World:
     """That control plane, with nothing of an earlier test, and an empty repository."""
+    forget(whole_plane)
     kubeconfig = whole_plane.service_account_kubeconfig("jobq-system", "jobq-reconciler")
     return World(whole_plane, repository, kubeconfig)
 
@@ -125,9 +127,9 @@ def test_archive_and_restore(world: World) -> None:
     refused = world.reconcile()
     assert refused.verdict.refused
     assert refused.plan.restored == ["vision"]
-    assert world.reconcile(approved="0123456789abcdef").verdict.refused
+    assert world.reconcile(terms=Terms(approved="0123456789abcdef")).verdict.refused
     assert not [request for request in world.writes(before) if "dryRun" not in request.uri]
-    assert world.reconcile(approved=refused.plan.disruption).applied
+    assert world.reconcile(terms=Terms(approved=refused.plan.disruption)).applied
     assert may(world, "kim@example.org", "create", "vision")
     assert "archivedOn" not in catalogue(world, "vision")
 

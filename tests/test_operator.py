@@ -182,8 +182,8 @@ def test_planner_alone(world: World) -> None:
         planned = world.jobq("plan", kubeconfig=reader)
         assert (planned.code, "vision: created" in planned.out) == (0, True)
         refused = world.jobq("reconcile", kubeconfig=reader)
-        assert refused.code == 5
-        assert "cannot patch resource" in refused.out
+        assert refused.code == 1
+        assert "cannot patch resource" in refused.err
     finally:
         world.kubectl("delete", "clusterrolebinding", "test-reader")
         world.kubectl("delete", "rolebinding", "-n", "jobq-system", "test-reader")

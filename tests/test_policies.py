@@ -40,10 +40,11 @@ from reconciler.kinds import (
 )
 from reconciler.kube import KubeCluster, _path, connect
 from reconciler.model import Weight
+from reconciler.terms import Terms
 from tests.controlplane.kueue import USER as KUEUE
 from tests.controlplane.plane import Plane
 from tests.repository import Repository, project
-from tests.world import SUCCESSES, World, eventually
+from tests.world import SUCCESSES, World, eventually, forget
 
 pytestmark = pytest.mark.xdist_group("policies")
 
@@ -691,7 +692,7 @@ class Fenced:
     def reconcile(self) -> None:
         """Reconcile under the reconciler's own token, with approval; all of it must succeed."""
         first = self.world.reconcile()
-        done = first if first.applied else self.world.reconcile(approved=first.plan.disruption)
+        done = first if first.applied else self.world.reconcile(terms=Terms(approved=first.plan.disruption))
         assert done.applied, done.verdict
         assert {outcome.result for outcome in done.outcomes} <= SUCCESSES, done.outcomes
 
@@ -711,6 +712,7 @@ def fenced(whole_plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iter
         }
         token_file = whole_plane.service_account_kubeconfig("jobq-system", "jobq-reconciler")
         people |= {"admin": known(whole_plane.kubeconfig), "reconciler": known(token_file)}
+        forget(whole_plane)
         world = World(whole_plane, Repository.new(tmp_path_factory.mktemp("fenced") / "repository"), token_file)
         made = Fenced(world, people, {}, whole_plane.mark())
         try:

@@ -14,6 +14,7 @@ from reconciler.errors import Rejected
 from reconciler.model import Effect, EffectKind, Origin, Problem, Report, Result, Settings, Snapshot
 from reconciler.report import MARKDOWN_LIMIT, as_json, as_markdown, as_text, problems_data, problems_text, summary
 from reconciler.source import templates
+from reconciler.terms import Terms
 from tests.fakes import FakeCluster
 from tests.golden import same_as_kept
 from tests.laws import declared
@@ -64,7 +65,7 @@ def told(story: Story) -> Report:
         declaration = declared(files, 1000)
         plan = cycle.plan_pass(cluster, declaration, PACKAGED, TODAY).plan
         stop = threading.Event()
-        cycle.reconcile_pass(cluster, declaration, PACKAGED, TODAY, stop, approved=plan.disruption)
+        cycle.reconcile_pass(cluster, declaration, PACKAGED, TODAY, stop, terms=Terms(approved=plan.disruption))
     today = TODAY + timedelta(days=story.days)
     declaration = declared(story.now, story.disrupted)
     if story.applied:

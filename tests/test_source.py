@@ -13,6 +13,7 @@ import pytest
 from reconciler import source
 from reconciler.errors import SourceError
 from reconciler.model import Snapshot
+from reconciler.repository import Git, opened
 from tests.repository import Repository, project, scrubbed
 
 FILES: dict[str, str | bytes] = {
@@ -353,13 +354,13 @@ def test_unreadable_objects(full: Repository) -> None:
 
 def test_dubious_owner(full: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another user's repository: the command that trusts it, and no projects until then."""
-    real = source._ask_bytes
 
-    def as_stranger(git: object, repo: Path, *words: str, **more: object) -> bytes:
-        git.update_environment(GIT_TEST_ASSUME_DIFFERENT_OWNER="1")  # type: ignore[attr-defined]
-        return real(git, repo, *words, **more)  # type: ignore[arg-type]
+    def as_stranger(repo: Path) -> Git:
+        git = opened(repo)
+        git._git.update_environment(GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
+        return git
 
-    monkeypatch.setattr(source, "_ask_bytes", as_stranger)
+    monkeypatch.setattr(source, "opened", as_stranger)
     monkeypatch.setenv("HOME", str(full.root))
     said = complaint(full)
     assert "dubious ownership" in said

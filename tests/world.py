@@ -8,10 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ from reconciler.declare import declare
 from reconciler.kinds import PROJECT_KINDS
 from reconciler.kube import KubeCluster, connect
 from reconciler.kubeconfig import Access
+from reconciler.lineage import kinship
 from reconciler.model import Manifest, ObjectRef, Outcome, Report, Result
 from reconciler.render import render
+from reconciler.terms import Terms
 from tests.controlplane.api import Api, Refused
 from tests.controlplane.audit import Request
 from tests.controlplane.plane import ROOT, Plane
@@ -30,6 +32,8 @@ from tests.repository import Repository, scrubbed
 
 TODAY = date(2027, 1, 15)
 """The day of all passes that a test makes itself."""
+EVERYTHING = Terms()
+"""A run about all projects, with nothing allowed beyond."""
 PATIENCE_SECONDS = 20.0
 PAGES = Counter({kind.resource.plural: 1 for kind in PROJECT_KINDS}) + Counter(
     {resource.plural: 1 for resource in observe._QUEUE_KINDS}
@@ -99,11 +103,12 @@ class World:
     def _cache(self) -> str:
         return f"{self.plane.directory}/cache"
 
-    def plan(self, today: date = TODAY, *, cluster: Cluster | None = None) -> Report:
+    def plan(self, today: date = TODAY, *, cluster: Cluster | None = None, terms: Terms = EVERYTHING) -> Report:
         """Plan what HEAD declares."""
         snapshot = source.read_commit(self.repository.root)
         templates = source.templates(snapshot, "project")
-        return cycle.plan_pass(cluster or self.cluster, declare(snapshot), templates, today)
+        lineage = partial(kinship, self.repository.root, snapshot.commit)
+        return cycle.plan_pass(cluster or self.cluster, declare(snapshot), templates, today, terms, lineage)
 
     def reconcile(
         self,
@@ -111,14 +116,16 @@ class World:
         *,
         cluster: Cluster | None = None,
         stop: threading.Event | None = None,
-        approved: str = "",
+        terms: Terms = EVERYTHING,
         told: Callable[[Outcome], None] = lambda _: None,
     ) -> Report:
         """Reconcile what HEAD declares."""
         snapshot = source.read_commit(self.repository.root)
         templates = source.templates(snapshot, "project")
         stop = stop or threading.Event()
-        return cycle.reconcile_pass(cluster or self.cluster, declare(snapshot), templates, today, stop, told, approved)
+        lineage = partial(kinship, self.repository.root, snapshot.commit)
+        declaration = declare(snapshot)
+        return cycle.reconcile_pass(cluster or self.cluster, declaration, templates, today, stop, told, terms, lineage)
 
     def manifests(self, today: date = TODAY) -> Sequence[Manifest]:
         """What HEAD renders to."""
@@ -219,6 +226,12 @@ def clear(plane: Plane) -> None:
         api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps?labelSelector=app.kubernetes.io/managed-by=jobq")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: _remove(plane, name), (name for name in names if name not in _OTHERS)))
+
+
+def forget(plane: Plane) -> None:
+    """Remove the note of what was applied last: another repository may begin."""
+    with plane.api() as api, suppress(Refused):
+        api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps/jobq.state")
 
 
 def _remove(plane: Plane, namespace: str) -> None:

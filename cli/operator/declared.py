@@ -8,16 +8,23 @@ from cli import console
 from reconciler import source
 from reconciler.declare import declare
 from reconciler.errors import DeclarationInvalid
+from reconciler.lineage import kinship
 from reconciler.model import Declaration, Snapshot
 from reconciler.report import problems_text
+from reconciler.terms import Kinship
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
     """A declaration, with the templates that belong to it: name -> (path, text)."""
 
+    repo: Path
     snapshot: Snapshot
     declaration: Declaration
+
+    def lineage(self, last: str) -> Kinship:
+        """How this commit stands to the one that was applied last. Raises: SourceError."""
+        return kinship(self.repo, self.declaration.commit, last)
 
     @property
     def templates(self) -> Mapping[str, tuple[str, str]]:
@@ -27,12 +34,12 @@ class Declared:
 
 def read_tree(repo: Path) -> Declared:
     """The files of a work tree. Raises: SourceError; DeclarationInvalid, its problems already shown."""
-    return _declared(source.read_work_tree(repo))
+    return _declared(repo, source.read_work_tree(repo))
 
 
 def read_commit(repo: Path, ref: str) -> Declared:
     """A commit; says what lies uncommitted beside it. Raises: as ``read_tree``."""
-    found = _declared(source.read_commit(repo, ref))
+    found = _declared(repo, source.read_commit(repo, ref))
     changed = source.uncommitted(repo)
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""  # noqa: PLR2004 - enough to recognise
@@ -40,7 +47,7 @@ def read_commit(repo: Path, ref: str) -> Declared:
     return found
 
 
-def _declared(snapshot: Snapshot) -> Declared:
+def _declared(repo: Path, snapshot: Snapshot) -> Declared:
     try:
         declaration = declare(snapshot)
     except DeclarationInvalid as invalid:
@@ -48,4 +55,4 @@ def _declared(snapshot: Snapshot) -> Declared:
         raise
     if declaration.warnings:
         console.talk(problems_text(declaration.warnings))
-    return Declared(snapshot, declaration)
+    return Declared(repo, snapshot, declaration)

@@ -12,6 +12,7 @@ from reconciler.cycle import plan_pass
 from reconciler.model import Report, Verdict
 from reconciler.plan import offline_plan
 from reconciler.render import render
+from reconciler.terms import Terms
 
 EXAMPLES = """
   jobq plan
@@ -26,6 +27,8 @@ def plan(
     ref: options.Ref = "HEAD",
     work_tree: options.WorkTree = False,
     offline: options.Offline = False,
+    rewind: options.Rewind = False,
+    allow_older: options.AllowOlder = False,
     exit_code_wanted: options.ExitCode = False,
     output: options.ReportOutput = "text",
     kubeconfig: options.Kubeconfig = "",
@@ -38,9 +41,9 @@ def plan(
             offline_plan(tree.declaration, render(tree.declaration, tree.templates, clock.today())), Verdict()
         )
     else:
-        report = plan_pass(
-            connect(kubeconfig=kubeconfig, context=context), tree.declaration, tree.templates, clock.today()
-        )
+        cluster = connect(kubeconfig=kubeconfig, context=context)
+        terms = Terms(rewind=rewind, allow_older=allow_older)
+        report = plan_pass(cluster, tree.declaration, tree.templates, clock.today(), terms, tree.lineage)
     show(report, output)
     code = exit_code(report)
     if code == 0 and exit_code_wanted and report.plan.changes:

@@ -14,6 +14,7 @@ from cli.operator.declared import read_commit
 from cli.operator.shown import exit_code, show
 from reconciler.apply import WORKERS
 from reconciler.cycle import reconcile_pass
+from reconciler.terms import Terms
 
 EXAMPLES = """
   jobq reconcile
@@ -27,6 +28,8 @@ def reconcile(
     repo: options.Repo = Path(),
     ref: options.Ref = "HEAD",
     approved: options.Approved = "",
+    rewind: options.Rewind = False,
+    allow_older: options.AllowOlder = False,
     output: options.ReportOutput = "text",
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
@@ -34,8 +37,11 @@ def reconcile(
     """Make the cluster what the commit says. Running it again changes nothing; interrupted, it goes on."""
     commit = read_commit(repo, ref)
     cluster = connect(kubeconfig=kubeconfig, context=context, workers=WORKERS)
+    terms = Terms(approved=approved, rewind=rewind, allow_older=allow_older)
     with _stopped_by_signals() as stop:
-        report = reconcile_pass(cluster, commit.declaration, commit.templates, clock.today(), stop, approved=approved)
+        report = reconcile_pass(
+            cluster, commit.declaration, commit.templates, clock.today(), stop, terms=terms, lineage=commit.lineage
+        )
     show(report, output)
     raise typer.Exit(exit_code(report))
 
