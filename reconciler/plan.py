@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
 from typing import Any
 
 from reconciler.compare import Comparison, own_entry, owned, project_of, takers
@@ -52,7 +53,9 @@ def make_plan(declaration: Declaration, comparison: Comparison, answers: Answers
         *map(_replace, comparison.replaced),
         *map(_delete, comparison.surplus),
     ]
-    ordered = sorted((change for change in changes if change.project not in left_out), key=_order)
+    ranks = _ranks(comparison)
+    kept = (change for change in changes if change.project not in left_out)
+    ordered = sorted(kept, key=lambda change: _order(change, ranks))
     effects = in_order((*effects_of(declaration, ordered, seen, answers), *findings(declaration, comparison, seen)))
     disrupted = sorted({effect.project for effect in effects if effect.weight is Weight.DISRUPTIVE})
     return Plan(
@@ -93,10 +96,41 @@ def _disruption(effects: Iterable[Effect], changes: Iterable[Change], disrupted:
     return _digest([words, objects])
 
 
-def _order(change: Change) -> tuple[object, ...]:
-    """By project; within one, access goes first, then the table's order: bindings last."""
+class _Rank(IntEnum):
+    """When a change is made within its project."""
+
+    REPAIR = 0
+    """A namespace that lost our label: without it the policies refuse everything inside, revocations too."""
+    REVOKE = 1
+    """Access that somebody loses: it must not depend on whether all the rest succeeds."""
+    PROVIDE = 2
+    GRANT = 3
+    """New access: not before there is what it gives access to, within its limits."""
+
+
+def _ranks(comparison: Comparison) -> Mapping[ObjectRef, _Rank]:
+    """The objects that come before their kind's turn."""
+    repaired = {suspect.manifest.ref: _Rank.REPAIR for suspect in comparison.suspects if _lost_label(suspect)}
+    there = [*comparison.suspects, *comparison.replaced]
+    taken = {suspect.manifest.ref: _Rank.REVOKE for suspect in there if _takes_access(suspect)}
+    gone = (ObjectRef.of(body) for body in comparison.surplus)
+    return {**{ref: _Rank.REVOKE for ref in gone if ref.kind == "RoleBinding"}, **taken, **repaired}
+
+
+def _takes_access(suspect: Suspect) -> bool:
+    """Whether a binding gives less afterwards, to anybody."""
+    live, wanted = suspect.live, suspect.manifest.body
+    if live["kind"] != "RoleBinding":
+        return False
+    lost = [subject for subject in live.get("subjects") or () if subject not in wanted["subjects"]]
+    return bool(lost) or live["roleRef"] != wanted["roleRef"]
+
+
+def _order(change: Change, ranks: Mapping[ObjectRef, _Rank]) -> tuple[object, ...]:
+    """By project; within one as ranked, then in the table's order; what is no longer wanted goes after what is."""
+    ordinary = _Rank.GRANT if change.ref.kind == "RoleBinding" else _Rank.PROVIDE
     place = APPLY_ORDER[change.ref.group, change.ref.kind]
-    return (change.project, change.action is not Action.DELETE, place, change.ref)
+    return (change.project, ranks.get(change.ref, ordinary), change.action is Action.DELETE, place, change.ref)
 
 
 # ------------------------------------------------------------------------------------------------ changes

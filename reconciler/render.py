@@ -348,21 +348,17 @@ class _Environment(SandboxedEnvironment):
 
 
 class _Engine:
-    """The templates of one run, compiled once."""
+    """The templates of one run."""
 
     def __init__(self, templates: Templates) -> None:
         self.templates = templates
-        self._environment = _Environment()
-        self._compiled: dict[str, Template] = {}
 
     def bodies(self, name: str, words: Mapping[str, object]) -> Sequence[Body]:
         """The objects that one template makes of these words. Raises: RenderError."""
         path, text = self.templates[name]
         budget = _Budget()
         try:
-            if name not in self._compiled:
-                self._compiled[name] = self._compile(text, path)
-            output = _limited(self._compiled[name].generate(_budget=budget, **words))
+            output = _limited(_compiled(text, path).generate(_budget=budget, **words))
         except TemplateSyntaxError as error:
             raise RenderError(str(error.message), origin=Origin(path, error.lineno, 1)) from error
         except (TemplateError, ArithmeticError, TypeError, ValueError, RecursionError) as error:
@@ -370,15 +366,18 @@ class _Engine:
         shape = _QUOTED.sub(rf'"{_TEXT}\2{_CLOSE}"', output)
         return [_filled(tree, budget.values, path) for tree in _parsed(shape, path)]
 
-    def _compile(self, text: str, path: str) -> Template:
-        tree = self._environment.parse(text, name=path, filename=path)
-        for node in tree.find_all(_BANNED):
-            raise RenderError(f"{type(node).__name__} is not for jobq's templates", origin=Origin(path, node.lineno, 1))
-        for loop in tree.find_all(nodes.For):
-            loop.iter = nodes.Filter(loop.iter, "counted", [], [], None, None, lineno=loop.lineno)
-        tree.set_environment(self._environment)
-        code = self._environment.compile(tree, name=path, filename=path)
-        return Template.from_code(self._environment, code, {})
+
+@lru_cache(maxsize=256)
+def _compiled(text: str, path: str) -> Template:
+    """Once in a process, however often it reconciles."""
+    environment = _Environment()
+    tree = environment.parse(text, name=path, filename=path)
+    for node in tree.find_all(_BANNED):
+        raise RenderError(f"{type(node).__name__} is not for jobq's templates", origin=Origin(path, node.lineno, 1))
+    for loop in tree.find_all(nodes.For):
+        loop.iter = nodes.Filter(loop.iter, "counted", [], [], None, None, lineno=loop.lineno)
+    tree.set_environment(environment)
+    return Template.from_code(environment, environment.compile(tree, name=path, filename=path), {})
 
 
 def _limited(pieces: Iterable[str]) -> str:

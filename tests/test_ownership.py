@@ -275,6 +275,17 @@ def test_project_label_removed(world: World) -> None:
     assert world.kubectl("get", *NAMESPACE, "-o", "json") == before
 
 
+def test_label_and_member_lost(world: World) -> None:
+    """A namespace that lost our label gets it back before access is taken from anybody: without it nothing would be."""
+    world.repository.declare(VISION)
+    world.reconcile()
+    world.kubectl("label", *NAMESPACE, "app.kubernetes.io/managed-by-")
+    world.repository.declare(project("vision"))
+    report = world.reconcile()
+    assert [str(change.ref) for change in report.plan.changes][:2] == ["Namespace vision", BINDING_CHANGED[1]]
+    assert [outcome.error for outcome in report.outcomes if outcome.result not in SUCCESSES] == []
+
+
 def test_copies(world: World) -> None:
     """Objects that only carry our labels are reported and left alone, in our namespaces and in others'."""
     world.repository.declare(VISION)

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from reconciler.kubeconfig import Access, find_access
 from reconciler.model import Action, Report, Result
 from tests.controlplane import pki
 from tests.repository import project
-from tests.world import PAGES, SUCCESSES, Crash, Meddled, World, clear, eventually, install, listed
+from tests.world import PAGES, World, eventually, install, listed
 
 if TYPE_CHECKING:
     import subprocess
@@ -192,50 +192,6 @@ def test_stopped(world: World, number: signal.Signals) -> None:
     assert "run again to go on" in out
     assert f"{size(world) - done} created, {done} unchanged" in world.jobq("reconcile").out
     assert of(world.plan()) == []
-
-
-def crash_at(number: int) -> Callable[[int], None]:
-    """What ends a run at that write, and lets no other thread of it write any more."""
-
-    def crash(write: int) -> None:
-        if write >= number:
-            raise Crash
-
-    return crash
-
-
-KIM = {"user": "kim@example.org", "role": "viewer"}
-LEE = {"user": "lee@example.org", "role": "researcher"}
-STEPS = {
-    "created": ([project("other")], [project("other"), project("vision", members=[KIM])]),
-    "moved": (
-        [project("vision", members=[KIM])],
-        [project("vision", clusterQueue="fake-shared", displayName="Vision", members=[LEE])],
-    ),
-    "archived": ([project("other"), project("vision", members=[KIM])], [project("other")]),
-}
-
-
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("late", [False, True], ids=["before the write", "before its answer"])
-def test_crash_at_every_write(world: World, step: str, *, late: bool) -> None:
-    """Whichever write a run dies at, before it or before its answer, the next run converges and one more is in sync."""
-    before, after = STEPS[step]
-    crashed, number = True, 0
-    while crashed:
-        number += 1
-        clear(world.plane)
-        world.repository.declare(*before)
-        world.reconcile()
-        world.repository.declare(*after)
-        meddled = Meddled(find_access(kubeconfig=str(world.kubeconfig)), crash_at(number), late=late)
-        try:
-            world.reconcile(cluster=meddled)
-            crashed = False
-        except Crash:
-            assert {outcome.result for outcome in world.reconcile().outcomes} <= SUCCESSES
-        assert of(world.plan()) == []
-    assert number > 3
 
 
 # ------------------------------------------------------------------------------------------------ not ours

@@ -6,9 +6,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, partial
@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import bootstrap, cycle, observe, source
-from reconciler.cluster import Body, Cluster, Resource
+from reconciler.cluster import Body, Cluster
 from reconciler.declare import declare
-from reconciler.kinds import PROJECT_KINDS
+from reconciler.kinds import CONFIG_MAP, PROJECT_KINDS
 from reconciler.kube import KubeCluster, connect
-from reconciler.kubeconfig import Access
 from reconciler.lineage import kinship
 from reconciler.model import Manifest, ObjectRef, Outcome, Report, Result
 from reconciler.render import render
@@ -149,44 +148,6 @@ class World:
         return [request for request in self.asked(since) if request.verb not in {"get", "list", "watch"}]
 
 
-class Crash(BaseException):
-    """The process is gone."""
-
-
-class Meddled(KubeCluster):
-    """A cluster where something happens before each write, or (``late``) before its answer; it is given its number."""
-
-    def __init__(self, access: Access, meddle: Callable[[int], None], *, late: bool = False) -> None:
-        super().__init__(access)
-        self._meddle = meddle
-        self._late = late
-        self._writes = 0
-
-    def apply(self, resource: Resource, body: Body, *, dry_run: bool = False) -> Body:
-        """As always; a dry-run is no write."""
-        if dry_run:
-            return super().apply(resource, body, dry_run=True)
-        with self._meddled():
-            return super().apply(resource, body)
-
-    def delete(
-        self, resource: Resource, name: str, *, namespace: str = "", uid: str = "", background: bool = True
-    ) -> None:
-        """As always."""
-        with self._meddled():
-            super().delete(resource, name, namespace=namespace, uid=uid, background=background)
-
-    @contextmanager
-    def _meddled(self) -> Iterator[None]:
-        self._writes += 1
-        number = self._writes
-        if not self._late:
-            self._meddle(number)
-        yield
-        if self._late:
-            self._meddle(number)
-
-
 def listed(requests: Sequence[Request]) -> Counter[str]:
     """How often each kind was listed; anything else that was asked stands there with its verb."""
     return Counter(
@@ -232,6 +193,12 @@ def forget(plane: Plane) -> None:
     """Remove the note of what was applied last: another repository may begin."""
     with plane.api() as api, suppress(Refused):
         api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps/jobq.state")
+
+
+def purge(world: World, name: str) -> None:
+    """Remove a project's namespace with all in it, and its catalogue entry, as an administrator."""
+    _remove(world.plane, name)
+    world.admin.delete(CONFIG_MAP, name, namespace="jobq-system")
 
 
 def _remove(plane: Plane, namespace: str) -> None:
