@@ -82,6 +82,7 @@ COMMANDS = Table(
             "plan": Entry("show what reconcile would change", "cli.operator.plan"),
             "reconcile": Entry("make the cluster what the commit says", "cli.operator.reconcile"),
             "bootstrap": Entry("install what the cluster needs once", "cli.operator.bootstrap"),
+            "doctor": Entry("check cluster and repository, and say what helps", "cli.operator.doctor"),
         },
     },
     {"projects": "project"},

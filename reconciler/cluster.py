@@ -62,6 +62,9 @@ class Cluster(Protocol):
     def get(self, resource: Resource, name: str, *, namespace: str = "", subresource: str = "") -> Body:
         """One object. Raises: NotFound."""
 
+    def read(self, path: str) -> Body:
+        """GET of what is no object: ``/version``, discovery. Raises: NotFound."""
+
     def watch(
         self,
         resource: Resource,

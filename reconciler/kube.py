@@ -188,6 +188,10 @@ class KubeCluster:
         doing = f"get {resource} {_named(namespace, name)}{f'/{subresource}' if subresource else ''}"
         return self._body("GET", _path(resource, namespace, name, subresource), doing)
 
+    def read(self, path: str) -> Body:
+        """What the server says of itself. Raises: NotFound and other ClusterErrors."""
+        return self._body("GET", path, f"read {path}")
+
     def watch(
         self,
         resource: Resource,

@@ -129,6 +129,10 @@ class FakeCluster:
         """Nobody patches here."""
         raise NotImplementedError
 
+    def read(self, path: str) -> Body:
+        """Nobody asks for anything else here."""
+        raise NotImplementedError
+
     def watch(
         self,
         resource: Resource,

@@ -1,0 +1,84 @@
+"""``jobq doctor``: whether cluster and repository are as jobq needs them, and what helps where they aren't."""
+
+from collections import Counter
+from pathlib import Path
+
+import typer
+
+from cli import clock, console, options
+from cli.connection import connect
+from reconciler import bootstrap, source
+from reconciler.diagnosis import FORMAT, Diagnosis, Level
+from reconciler.doctor import diagnose
+from reconciler.errors import ClusterError
+from reconciler.examine import examine_cluster, examine_repository
+from reconciler.facts import ClusterFacts, Facts, RepositoryFacts, Unknown
+from reconciler.report import problems_text
+
+EXAMPLES = """
+  jobq doctor
+  jobq doctor --repo /srv/projects -o json
+"""
+PROBLEMS = 1
+
+
+def doctor(
+    *,
+    repo: options.Repo = Path(),
+    ref: options.Ref = "HEAD",
+    output: options.TableOutput = "text",
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Check repository and cluster: each finding with why it matters and the command that helps. Writes nothing.
+
+    Exit 0 where there is no problem, 1 where there is any. What this identity may not see is said as a warning.
+    """
+    repository = examine_repository(repo, ref, clock.today(), given=repo != Path())
+    found = diagnose(Facts(repository, _cluster(repository, repo, ref, kubeconfig=kubeconfig, context=context)))
+    if repository.problems:
+        console.talk(problems_text(repository.problems))
+    if output == "json":
+        console.out_json(_json(found))
+    else:
+        _show(found)
+    raise typer.Exit(PROBLEMS if any(one.level is Level.PROBLEM for one in found) else 0)
+
+
+def _cluster(
+    repository: RepositoryFacts, repo: Path, ref: str, *, kubeconfig: str, context: str
+) -> ClusterFacts | Unknown:
+    try:
+        cluster = connect(kubeconfig=kubeconfig, context=context)
+    except ClusterError as error:
+        return Unknown(str(error), error.hint, absent=not (kubeconfig or context))
+    if isinstance(repository.declaration, Unknown):
+        return examine_cluster(cluster, (), lambda: False)
+    settings = repository.declaration.settings
+    wanted = bootstrap.bootstrap(settings, source.templates(source.read_commit(repo, ref), "bootstrap"))
+
+    def probe() -> bool:
+        return bootstrap.policies_act(connect(kubeconfig=kubeconfig, context=context, as_user=settings.reconciler))
+
+    return examine_cluster(cluster, wanted, probe)
+
+
+def _show(found: tuple[Diagnosis, ...]) -> None:
+    for one in found:
+        console.out(f"{one.level:<8} {one.check}: {console.plain(one.text)}")
+        for word, text in (("why", one.why), ("fix", one.fix)):
+            if text:
+                console.out(f"         {word}: {console.plain(text)}")
+    counts = Counter(one.level for one in found)
+    console.out(f"\n{counts[Level.PROBLEM]} problems, {counts[Level.WARNING]} warnings, {counts[Level.OK]} ok")
+
+
+def _json(found: tuple[Diagnosis, ...]) -> dict[str, object]:
+    return {
+        "format": FORMAT,
+        "problems": sum(one.level is Level.PROBLEM for one in found),
+        "warnings": sum(one.level is Level.WARNING for one in found),
+        "findings": [
+            {"check": one.check, "level": one.level, "text": one.text, "why": one.why, "fix": one.fix} for one in found
+        ],
+    }
