@@ -8,7 +8,7 @@ Paths are written as managedFields writes them (FieldsV1): ``f:spec``, ``k:{"nam
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,8 @@ class Comparison:
     replaced: Sequence[Suspect] = ()
     """Live objects whose immutable fields must change: deleted and created."""
     missing: Sequence[Manifest] = ()
+    unknown: Sequence[Manifest] = ()
+    """Of kinds that could not be listed: neither missing nor equal."""
     surplus: Sequence[Body] = ()
     """Ours, and wanted by nobody any more."""
     copies: Sequence[Body] = ()
@@ -51,14 +53,21 @@ class Comparison:
     """Project -> its Namespace, or a foreign one of its name, that is being deleted; nothing of it is compared."""
 
 
-def compare(manifests: Sequence[Manifest], live: Mapping[ObjectRef, Body]) -> Comparison:
-    """Sorts manifests and live objects into the places of a ``Comparison``."""
+def compare(
+    manifests: Sequence[Manifest], live: Mapping[ObjectRef, Body], unlisted: Collection[str] = ()
+) -> Comparison:
+    """Sorts manifests and live objects into the places of a ``Comparison``.
+
+    ``unlisted`` are the kinds of which ``live`` is not all. In a namespace that isn't there none of them can be.
+    """
     homes_of = {m.project: live[m.ref] for m in manifests if m.ref.kind == "Namespace" and m.ref in live}
     ending = {project: body for project, body in homes_of.items() if is_ending(body)}
     foreign = {name: body for name, body in homes_of.items() if name not in ending and project_of(body) != name}
     left_alone = {*foreign, *ending}
     wanted = [manifest for manifest in manifests if manifest.project not in left_alone]
-    missing = [manifest for manifest in wanted if manifest.ref not in live]
+    absent = [manifest for manifest in wanted if manifest.ref not in live]
+    unknown = [m for m in absent if m.ref.kind in unlisted and ObjectRef("", "Namespace", "", m.ref.namespace) in live]
+    missing = [manifest for manifest in absent if manifest not in unknown] if unknown else absent
     there = [(manifest, live[manifest.ref]) for manifest in wanted if manifest.ref in live]
     equal = [manifest for manifest, body in there if is_equal(manifest, body)]
     proven = {manifest.ref for manifest in equal}
@@ -70,7 +79,7 @@ def compare(manifests: Sequence[Manifest], live: Mapping[ObjectRef, Body]) -> Co
     homes = project_namespaces(live)
     surplus = [body for body in extra if is_ours(body, homes)]
     copies = [body for body in extra if _labelled(body) and not is_ours(body, homes)]
-    return Comparison(equal, suspects, replaced, missing, surplus, copies, foreign, ending)
+    return Comparison(equal, suspects, replaced, missing, unknown, surplus, copies, foreign, ending)
 
 
 def _needs_replacing(suspect: Suspect) -> bool:

@@ -11,12 +11,14 @@ from reconciler.archive import archived
 from reconciler.cluster import Cluster
 from reconciler.compare import Comparison, compare
 from reconciler.guard import check, check_cluster, check_declaration, check_state, must_pass
+from reconciler.holds import hold_effects, holds_of
 from reconciler.model import Body, Declaration, Outcome, Report, Verdict
 from reconciler.notes import STATE_NOTE, approvals_of, state_of
 from reconciler.observe import ask, observe, read_notes
 from reconciler.plan import make_plan
 from reconciler.questions import questions_of
 from reconciler.render import Templates, render
+from reconciler.scope import must_be_known, scope_of, scoped
 from reconciler.terms import Kinship, Lineage, Relation, State, Terms, nobody_knows
 
 VERSION = version("jobq")
@@ -50,10 +52,15 @@ def plan_pass(
     order = _order(declaration.commit, state_of(notes), terms, lineage)
     manifests = render(declaration, templates, today)
     observed = observe(cluster, notes)
-    resting = archived(observed.live, declaration.projects, today)
-    comparison = restrain(compare((*manifests, *resting), observed.live))
+    live = observed.live
+    must_be_known(terms.only, declaration.projects, live)
+    everything = compare((*manifests, *archived(live, declaration.projects, today)), live, observed.unlisted)
+    holds = holds_of(live)
+    held = {hold.project for hold in holds if hold.holds(today)}
+    concerned = scope_of(terms.only, held, declaration.projects if observed.unlisted else ())
+    comparison = restrain(scoped(everything, concerned, live))
     answers = ask(cluster, questions_of(comparison))
-    plan = make_plan(declaration, comparison, answers, observed)
+    plan = make_plan(declaration, comparison, answers, observed, hold_effects(holds, everything, today))
     approvals = [approval for approval in approvals_of(notes) if approval.holds(today)]
     return Report(plan, Verdict((*order.refusals, *check(plan, declaration.settings, approvals, terms).refusals)))
 

@@ -36,6 +36,9 @@ def _queues(projects: Iterable[Project], queues: Mapping[str, Sequence[Body]]) -
 def _unreadable(seen: Observation) -> Iterator[Effect]:
     for kind, reason in seen.unreadable.items():
         yield Effect(EffectKind.UNREADABLE, "", f"{kind}s are not checked: {reason}", Weight.WARNING)
+    for kind, reason in seen.unlisted.items():
+        text = f"no {kind} of a live project is changed or deleted, and no project archived: {reason}"
+        yield Effect(EffectKind.UNREADABLE, "", text, Weight.WARNING)
 
 
 def _fences(notes: Mapping[str, Body]) -> Iterator[Effect]:

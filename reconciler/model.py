@@ -220,6 +220,8 @@ class Observation:
     """Kind -> the objects of the cluster's admins: ClusterQueue, Cohort, ResourceFlavor, WorkloadPriorityClass."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Kind of the admins' objects -> why it can't be read. Unknown is not absent."""
+    unlisted: Mapping[str, str] = field(default_factory=dict)
+    """Kind of project objects -> why it could not be listed as a whole: nothing of it is judged, or deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,9 +326,15 @@ class EffectKind(StrEnum):
     STOPPED_CLUSTER_QUEUE = "stopped-cluster-queue"
     UNFENCED = "unfenced"
     UNREADABLE = "unreadable"
+    HELD = "held"
+    """An admin has stopped jobq there, or had."""
+    KEPT = "kept"
+    """Access that git has withdrawn stays as long as the project is held."""
 
 
-ACCESS_KINDS = frozenset({EffectKind.LOST, EffectKind.GAINED, EffectKind.EXPIRED, EffectKind.WITHDRAWN})
+ACCESS_KINDS = frozenset(
+    {EffectKind.LOST, EffectKind.GAINED, EffectKind.EXPIRED, EffectKind.WITHDRAWN, EffectKind.KEPT}
+)
 """Effects that say of people what they may do."""
 
 
@@ -395,6 +403,8 @@ class Plan:
     """Archived projects that come back, and what they hold with them."""
     disruption: str
     """The digest of what disrupts, without counts and times: what an approval names. ``""`` where nothing does."""
+    unlisted: Sequence[str] = ()
+    """Kinds of project objects that could not be listed: what is planned isn't all that there is to do."""
 
 
 @dataclass(frozen=True, slots=True)

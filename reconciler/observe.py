@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from reconciler.cluster import Cluster, Resource
 from reconciler.documents import read_template
-from reconciler.errors import ClusterError, NotFound
+from reconciler.errors import ClusterError, NotFound, Unauthorized
 from reconciler.holdings import Contents
 from reconciler.kinds import (
     BY_KIND,
@@ -18,6 +18,7 @@ from reconciler.kinds import (
     DEPLOYMENT,
     JOB_METADATA,
     LOCAL_QUEUE,
+    NAMESPACE,
     PRIORITY_CLASS,
     PROJECT_KINDS,
     RESOURCE_FLAVOR,
@@ -59,18 +60,21 @@ def read_notes(cluster: Cluster) -> Mapping[str, Body]:
 def observe(cluster: Cluster, notes: Mapping[str, Body]) -> Observation:
     """Everything the plan needs, one paged LIST per kind. Names with a dot in jobq-system are no inventory.
 
-    Raises: ClusterError where a kind of project objects can't be read: unknown is not absent.
+    Raises: ClusterError where the Namespaces can't be listed: they say what is a project.
     """
     kinds = [kind for kind in PROJECT_KINDS if not kind.system]
     with ThreadPoolExecutor(_WORKERS) as pool:
         mine = pool.map(lambda kind: _listed(cluster, kind), kinds)
         theirs = pool.map(lambda resource: _tried(cluster, resource), _QUEUE_KINDS)
-        live = {ObjectRef.of(body): body for answer in mine for body in answer}
+        listed = {kind.resource.kind: answer for kind, answer in zip(kinds, mine, strict=True)}
         queues = {resource.kind: answer for resource, answer in zip(_QUEUE_KINDS, theirs, strict=True)}
+    whole = [answer for answer in listed.values() if not isinstance(answer, ClusterError)]
+    unlisted = {kind: str(answer) for kind, answer in listed.items() if isinstance(answer, ClusterError)}
+    live = {ObjectRef.of(body): body for answer in whole for body in answer}
     live |= {ObjectRef.of(body): body for name, body in notes.items() if "." not in name}
     readable = {kind: answer for kind, answer in queues.items() if not isinstance(answer, ClusterError)}
     unreadable = {kind: str(answer) for kind, answer in queues.items() if isinstance(answer, ClusterError)}
-    return Observation(live, notes, readable, unreadable)
+    return Observation(live, notes, readable, unreadable, unlisted)
 
 
 def read_kueue_version(cluster: Cluster) -> Version | None:
@@ -160,15 +164,22 @@ def _dry_run(cluster: Cluster, suspect: Suspect) -> Body | ClusterError:
         return error
 
 
-def _listed(cluster: Cluster, kind: Kind) -> Sequence[Body]:
+def _listed(cluster: Cluster, kind: Kind) -> Sequence[Body] | ClusterError:
+    """All objects of one kind, or why they can't be had: unknown is not absent. Nothing goes on without Namespaces."""
     try:
         return _read(cluster, kind.resource, labels="" if kind.whole else f"{MANAGED_BY}={MANAGER}")
     except NotFound as error:
         if kind.resource is not LOCAL_QUEUE:
-            raise
+            return error
         hint = "install Kueue 0.17.8, 0.18.4, or 0.19 and later; `jobq plan --offline` works without"
         text = f"LocalQueue {LOCAL_QUEUE.version} is not served by {cluster.address}; found: {_older_queues(cluster)}"
         raise NotFound(text, hint=hint, code=error.code) from error
+    except Unauthorized:
+        raise
+    except ClusterError as error:
+        if kind.resource is NAMESPACE:
+            raise
+        return error
 
 
 def _older_queues(cluster: Cluster) -> str:

@@ -40,8 +40,14 @@ ALLOW_PRIVILEGED = "jobq.io/allow-privileged"
 _BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
 
-def make_plan(declaration: Declaration, comparison: Comparison, answers: Answers, seen: Observation) -> Plan:
-    """The plan, in its total order. What can't be planned is a refusal of its project."""
+def make_plan(
+    declaration: Declaration,
+    comparison: Comparison,
+    answers: Answers,
+    seen: Observation,
+    holds: Iterable[Effect] = (),
+) -> Plan:
+    """The plan, in its total order. What can't be planned is a refusal of its project. ``holds`` in words are told."""
     dry_runs = _excused(comparison.suspects, answers.dry_runs)
     apart = (*_foreign(comparison), *_ending(comparison, declaration))
     refusals = sorted((*apart, *_refused(comparison.suspects, dry_runs)))
@@ -56,7 +62,9 @@ def make_plan(declaration: Declaration, comparison: Comparison, answers: Answers
     ranks = _ranks(comparison)
     kept = (change for change in changes if change.project not in left_out)
     ordered = sorted(kept, key=lambda change: _order(change, ranks))
-    effects = in_order((*effects_of(declaration, ordered, seen, answers), *findings(declaration, comparison, seen)))
+    effects = in_order(
+        (*effects_of(declaration, ordered, seen, answers), *findings(declaration, comparison, seen), *holds)
+    )
     disrupted = sorted({effect.project for effect in effects if effect.weight is Weight.DISRUPTIVE})
     return Plan(
         commit=declaration.commit,
@@ -71,6 +79,7 @@ def make_plan(declaration: Declaration, comparison: Comparison, answers: Answers
         disrupted=disrupted,
         restored=sorted({effect.project for effect in effects if effect.kind is EffectKind.RESTORED}),
         disruption=_disruption(effects, ordered, disrupted),
+        unlisted=sorted(seen.unlisted),
     )
 
 
