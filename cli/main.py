@@ -1,6 +1,5 @@
 """``jobq``: which command lives where, what exit codes mean, and the one place where errors end.
 
-0 done, 1 error, 2 usage, 3 changes pending, 4 refused, 5 partly failed, 130 interrupted; 100 to 103 belong to ``wait``.
 Commands are named by strings and imported when called: ``jobq --help`` loads none of them.
 """
 
@@ -18,9 +17,8 @@ from typer.main import get_command_from_info
 from typer.models import CommandInfo
 
 from cli import console
+from cli.exits import Exit
 from reconciler.errors import JobqError, PlanRefused, UsageError
-
-ERROR, USAGE, REFUSED, INTERRUPTED = 1, 2, 4, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +177,7 @@ def _run(args: Sequence[str] | None) -> int:
     except typer.Exit as error:
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
+        code = Exit.INTERRUPTED
     except typer.TyperException as error:
         code = _misused(error)
     except Exception as error:  # noqa: BLE001 - the boundary
@@ -269,11 +267,11 @@ def _failed(error: Exception) -> int:
     console.complain(error)
     match error:
         case UsageError():
-            return USAGE
+            return Exit.USAGE
         case PlanRefused():
-            return REFUSED
+            return Exit.REFUSED
         case _:
-            return ERROR
+            return Exit.ERROR
 
 
 if __name__ == "__main__":

@@ -5,16 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from cli.exits import Exit
+from cli.operator.shown import exit_code
 from reconciler.cluster import Listing, Resource
 from reconciler.errors import Forbidden
-from reconciler.kinds import CLUSTER_QUEUE, PROJECT_KINDS
+from reconciler.kinds import CLUSTER_QUEUE, CONFIG_MAP, NAMESPACE, PROJECT_KINDS
 from reconciler.kube import KubeCluster
 from reconciler.kubeconfig import find_access
+from reconciler.report import as_text
 from tests.controlplane.plane import Extent, Plane, start
 from tests.repository import Repository, project
-from tests.world import World, install
+from tests.world import SUCCESSES, World, install
 
 VISION = project("vision")
+FULL = {"limits": {"jobs": 5, "container": {"max": {"cpu": "2"}}}, "members": [{"user": "kim", "role": "viewer"}]}
+"""A project with an object of every kind."""
+GENEROUS = "guard.disrupted = 3\n"
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +64,40 @@ class Blind(KubeCluster):
         return super().list(resource, namespace=namespace, labels=labels, fields=fields)
 
 
-@pytest.mark.parametrize("hidden", [kind.resource for kind in PROJECT_KINDS], ids=str)
-def test_kind_that_cant_be_read(world: World, hidden: Resource) -> None:
-    """Where one kind of project objects is hidden, the whole run is refused before any write."""
+NEEDED = [NAMESPACE, CONFIG_MAP]
+"""Without these nobody knows what is a project."""
+KINDS = [kind.resource for kind in PROJECT_KINDS]
+
+
+@pytest.mark.parametrize("hidden", NEEDED, ids=str)
+def test_what_says_which_projects_there_are(world: World, hidden: Resource) -> None:
+    """Where Namespaces or the catalogue can't be read, the whole run is refused before any write."""
     world.repository.declare(VISION)
     before = world.plane.mark()
     with pytest.raises(Forbidden, match="for you"):
         world.reconcile(cluster=Blind(world.kubeconfig, hidden))
     assert world.writes(before) == []
+
+
+@pytest.mark.parametrize("hidden", [kind for kind in KINDS if kind not in NEEDED], ids=str)
+def test_kind_that_cant_be_read(world: World, hidden: Resource) -> None:
+    """Of a kind that is hidden nothing live is changed or deleted, no project is archived; all else goes on: exit 5."""
+    world.repository.declare(project("vision", **FULL), project("speech", **FULL), settings=GENEROUS)
+    world.reconcile()
+    world.repository.declare(project("vision", clusterQueue="fake-shared"), project("art", **FULL), settings=GENEROUS)
+    before = world.live()
+    report = world.reconcile(cluster=Blind(world.kubeconfig, hidden))
+    assert report.applied
+    assert exit_code(report) == Exit.PARTLY
+    assert {outcome.result for outcome in report.outcomes} <= SUCCESSES
+    changed = {change.ref for change in report.plan.changes}
+    assert {ref for ref in changed if ref.namespace == "vision"}
+    assert not [ref for ref in changed if ref.kind == hidden.kind and ref in before]
+    assert not [ref for ref in changed if "speech" in {ref.namespace, ref.name}]
+    assert hidden.kind in {ref.kind for ref in world.live() if ref.namespace == "art"}
+    assert f"no {hidden.kind} of a live project" in as_text(report)
+    assert world.reconcile().plan.changes
+    assert not world.plan().plan.changes
 
 
 def test_queues_that_cant_be_read(world: World) -> None:

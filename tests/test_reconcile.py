@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.operator.shown import INTERRUPTED, PARTLY, REFUSED, exit_code
+from cli.exits import Exit
+from cli.operator.shown import exit_code
 from reconciler import kube
 from reconciler.apply import apply
 from reconciler.cluster import Listing, Resource
@@ -184,7 +185,7 @@ def test_stopped(world: World, number: signal.Signals) -> None:
     process = in_the_middle(world)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
-    assert process.returncode == INTERRUPTED
+    assert process.returncode == Exit.INTERRUPTED
     assert "stopping: what is in flight is finished first" in err
     assert "Traceback" not in out + err
     done = len(world.live().keys() & {manifest.ref for manifest in world.manifests()})
@@ -204,11 +205,11 @@ def test_foreign_namespace(world: World) -> None:
     world.repository.declare(project("taken"), project("vision"))
     since = world.plane.mark()
     planned = world.jobq("plan")
-    assert planned.code == REFUSED
+    assert planned.code == Exit.REFUSED
     assert "refused: a namespace taken exists and is not jobq's" in planned.out
     assert world.writes(since) == []
     done = world.jobq("reconcile")
-    assert done.code == REFUSED
+    assert done.code == Exit.REFUSED
     assert f"{size(world) // 2} created" in done.out
     assert world.kubectl("get", "namespace", "taken", "-o", "json") == before
     assert {ref.namespace for ref in world.live() if ref.kind == "LocalQueue"} == {"vision"}
@@ -227,9 +228,9 @@ def test_namespace_that_appears_meanwhile(world: World) -> None:
     assert "came into being meanwhile" in results["taken", "Namespace"].error
     assert results["taken", "LocalQueue"].result is Result.SKIPPED
     assert {outcome.result for outcome in outcomes if outcome.change.project == "vision"} == {Result.CREATED}
-    assert exit_code(Report(report.plan, report.verdict, outcomes, applied=True)) == PARTLY
+    assert exit_code(Report(report.plan, report.verdict, outcomes, applied=True)) == Exit.PARTLY
     assert world.kubectl("get", "namespace", "taken", "-o", "json") == before
-    assert world.jobq("reconcile").code == REFUSED
+    assert world.jobq("reconcile").code == Exit.REFUSED
 
 
 def test_lost_answer_of_a_create(world: World) -> None:
@@ -282,7 +283,7 @@ def test_wrong_cluster(world: World, command: str) -> None:
     world.repository.declare(project("vision"), cluster="elsewhere")
     since = world.plane.mark()
     run = world.jobq(command)
-    assert run.code == REFUSED
+    assert run.code == Exit.REFUSED
     assert run.err.splitlines() == [
         "error: this is cluster demo, but jobq.toml is for elsewhere",
         "hint: choose the right one with --context or KUBECONFIG",
@@ -295,7 +296,7 @@ def test_cluster_without_a_name(nameless: World) -> None:
     nameless.repository.declare(project("vision"))
     since = nameless.plane.mark()
     run = nameless.jobq("reconcile")
-    assert run.code == REFUSED
+    assert run.code == Exit.REFUSED
     assert "jobq.cluster is missing" in run.err
     assert "jobq bootstrap --apply" in run.err
     assert only_the_notes(nameless, since)
@@ -306,7 +307,7 @@ def test_old_roles(nameless: World) -> None:
     nameless.kubectl("create", "cm", "-n", "jobq-system", "jobq.cluster", "--from-literal=name=demo")
     nameless.repository.declare(project("vision"))
     run = nameless.jobq("reconcile")
-    assert run.code == REFUSED
+    assert run.code == Exit.REFUSED
     assert "the project roles here are version 0" in run.err
 
 
@@ -317,7 +318,7 @@ def test_no_project_file(world: World) -> None:
     world.repository.declare()
     since = world.plane.mark()
     run = world.jobq("reconcile")
-    assert run.code == REFUSED
+    assert run.code == Exit.REFUSED
     assert "no project file at all" in run.err
     assert only_the_notes(world, since)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from cli import console
 from reconciler import source
 from reconciler.declare import declare
-from reconciler.errors import DeclarationInvalid
+from reconciler.errors import DeclarationInvalid, UsageError
 from reconciler.lineage import kinship
 from reconciler.model import Declaration, Snapshot
 from reconciler.report import problems_text
@@ -30,6 +30,14 @@ class Declared:
     def templates(self) -> Mapping[str, tuple[str, str]]:
         """What a project is rendered from."""
         return source.templates(self.snapshot, "project")
+
+
+def named(words: str) -> frozenset[str]:
+    """The projects of ``vision,speech``. Raises: UsageError where words were given, but no name."""
+    names = frozenset(filter(None, (word.strip() for word in words.split(","))))
+    if words and not names:
+        raise UsageError("--only names no project", hint="as in --only vision,speech")
+    return names
 
 
 def read_tree(repo: Path) -> Declared:

@@ -6,8 +6,8 @@ import typer
 
 from cli import clock, options
 from cli.connection import connect
-from cli.operator.declared import read_commit, read_tree
-from cli.operator.shown import PENDING, exit_code, show
+from cli.operator.declared import named, read_commit, read_tree
+from cli.operator.shown import exit_code, show
 from reconciler.cycle import plan_pass
 from reconciler.model import Report, Verdict
 from reconciler.plan import offline_plan
@@ -26,6 +26,7 @@ def plan(
     repo: options.Repo = Path(),
     ref: options.Ref = "HEAD",
     work_tree: options.WorkTree = False,
+    only: options.Only = "",
     offline: options.Offline = False,
     rewind: options.Rewind = False,
     allow_older: options.AllowOlder = False,
@@ -42,10 +43,7 @@ def plan(
         )
     else:
         cluster = connect(kubeconfig=kubeconfig, context=context)
-        terms = Terms(rewind=rewind, allow_older=allow_older)
+        terms = Terms(rewind=rewind, allow_older=allow_older, only=named(only))
         report = plan_pass(cluster, tree.declaration, tree.templates, clock.today(), terms, tree.lineage)
     show(report, output)
-    code = exit_code(report)
-    if code == 0 and exit_code_wanted and report.plan.changes:
-        code = PENDING
-    raise typer.Exit(code)
+    raise typer.Exit(exit_code(report, pending=exit_code_wanted))

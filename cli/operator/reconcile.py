@@ -10,7 +10,7 @@ import typer
 
 from cli import clock, console, options
 from cli.connection import connect
-from cli.operator.declared import read_commit
+from cli.operator.declared import named, read_commit
 from cli.operator.shown import exit_code, show
 from reconciler.apply import WORKERS
 from reconciler.cycle import reconcile_pass
@@ -18,6 +18,7 @@ from reconciler.terms import Terms
 
 EXAMPLES = """
   jobq reconcile
+  jobq reconcile --only vision,speech
   jobq reconcile --approved 3f9a2c71d04be856
   jobq reconcile --repo /srv/projects --ref main -o json
 """
@@ -27,6 +28,7 @@ def reconcile(
     *,
     repo: options.Repo = Path(),
     ref: options.Ref = "HEAD",
+    only: options.Only = "",
     approved: options.Approved = "",
     rewind: options.Rewind = False,
     allow_older: options.AllowOlder = False,
@@ -37,7 +39,7 @@ def reconcile(
     """Make the cluster what the commit says. Running it again changes nothing; interrupted, it goes on."""
     commit = read_commit(repo, ref)
     cluster = connect(kubeconfig=kubeconfig, context=context, workers=WORKERS)
-    terms = Terms(approved=approved, rewind=rewind, allow_older=allow_older)
+    terms = Terms(approved=approved, rewind=rewind, allow_older=allow_older, only=named(only))
     with _stopped_by_signals() as stop:
         report = reconcile_pass(
             cluster, commit.declaration, commit.templates, clock.today(), stop, terms=terms, lineage=commit.lineage

@@ -1,10 +1,11 @@
 """How a run is shown, and the exit code it earns."""
 
+from collections.abc import Iterator
+
 from cli import console
+from cli.exits import Exit, weightiest
 from reconciler.model import Report, Result
 from reconciler.report import as_json, as_markdown, as_text
-
-PENDING, REFUSED, PARTLY, INTERRUPTED = 3, 4, 5, 130
 
 
 def show(report: Report, output: str) -> None:
@@ -18,10 +19,17 @@ def show(report: Report, output: str) -> None:
             console.out(as_text(report))
 
 
-def exit_code(report: Report) -> int:
-    """130 interrupted, over 5 partly failed, over 4 refused in whole or part, over 0."""
+def exit_code(report: Report, *, pending: bool = False) -> Exit:
+    """The code that a run earns; ``pending``: whether somebody asked to be told of changes that are to be made."""
+    return weightiest(_earned(report, pending=pending))
+
+
+def _earned(report: Report, *, pending: bool) -> Iterator[Exit]:
     if report.interrupted:
-        return INTERRUPTED
-    if any(outcome.result in {Result.FAILED, Result.SKIPPED} for outcome in report.outcomes):
-        return PARTLY
-    return REFUSED if report.verdict.refusals else 0
+        yield Exit.INTERRUPTED
+    if report.plan.unlisted or any(one.result in {Result.FAILED, Result.SKIPPED} for one in report.outcomes):
+        yield Exit.PARTLY
+    if report.verdict.refusals:
+        yield Exit.REFUSED
+    if pending and report.plan.changes and not report.applied:
+        yield Exit.PENDING
