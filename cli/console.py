@@ -67,6 +67,11 @@ def out_json(value: object) -> None:
     out(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def out_json_line(value: object) -> None:
+    """A line of data for programs, one of many."""
+    out(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
 def out_yaml(*documents: Mapping[str, Any]) -> None:
     """Data for people and for kubectl."""
     from reconciler.documents import dump  # noqa: PLC0415 - the reader's start-up time

@@ -77,6 +77,19 @@ Approved = Annotated[str, Option("--approved", metavar="DIGEST", help="Approve w
 Only = Annotated[str, Option("--only", metavar="PROJECT,...", help="Only these projects: all others stay as they are.")]
 Rewind = Annotated[bool, Option("--rewind", help="A commit that doesn't follow the last applied one is meant.")]
 AllowOlder = Annotated[bool, Option("--allow-older", help="This jobq may go on where a newer one has reconciled.")]
+Watch = Annotated[bool, Option("--watch", help="Go on: reconcile after each commit, each drift, and at an interval.")]
+Fetch = Annotated[
+    str, Option("--fetch", metavar="DURATION", help="With --watch: fetch from the remotes that often (else never).")
+]
+Poll = Annotated[
+    str, Option("--poll", metavar="DURATION", help="With --watch: look for a commit at least that often (else 10s).")
+]
+Every = Annotated[
+    str, Option("--every", metavar="DURATION", help="With --watch: a pass at least that often (else 10m).")
+]
+Listen = Annotated[
+    str, Option("--listen", metavar="HOST:PORT", help="With --watch: serve /healthz and /metrics there.")
+]
 Apply = Annotated[bool, Option("--apply", help="Write it to the cluster.")]
 WorkTree = Annotated[bool, Option("--work-tree", help="The files as they lie there, committed or not.")]
 Offline = Annotated[bool, Option("--offline", help="Ask no cluster: show what an empty one would get.")]

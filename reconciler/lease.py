@@ -17,12 +17,15 @@ NAME = "jobq-reconciler"
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Tenure:
     """Seconds. A holder that can't renew for two thirds of ``valid`` stops acting; others wait for all of it."""
 
     valid: int = 15
     renew: float = 5.0
     retry: float = 2.0
+
+
+_USUAL = Tenure()
 
 
 class Leadership:
@@ -39,14 +42,14 @@ class Leadership:
         now: Callable[[], datetime],
         told: Callable[[], None],
         troubled: Callable[[ClusterError], None] = lambda _: None,
-        terms: Terms = Terms(),
+        tenure: Tenure = _USUAL,
     ) -> None:
         self._cluster = cluster
         self._identity = identity
         self._now = now
         self._told = told
         self._troubled = troubled
-        self._terms = terms
+        self._tenure = tenure
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._seen = ("", 0.0)
@@ -58,7 +61,7 @@ class Leadership:
     @property
     def held(self) -> bool:
         """Whether this one may act now."""
-        return self._held is not None and time.monotonic() < self._renewed + self._terms.valid * 2 / 3
+        return self._held is not None and time.monotonic() < self._renewed + self._tenure.valid * 2 / 3
 
     def start(self) -> None:
         """Begin to ask for it."""
@@ -78,7 +81,7 @@ class Leadership:
                 self._troubled(error)
             if self._held is not None and not self.held:
                 self._lose()
-            pause = self._terms.retry if self._held is None else self._terms.renew
+            pause = self._tenure.retry if self._held is None else self._tenure.renew
             self._stop.wait(pause * random.uniform(0.8, 1.0))  # noqa: S311 - spreads load, keeps no secret
         self._release()
 
@@ -114,7 +117,7 @@ class Leadership:
         is_new = before.get("holderIdentity") != self._identity
         spec: dict[str, Any] = {
             "holderIdentity": holder,
-            "leaseDurationSeconds": self._terms.valid if holder else 1,
+            "leaseDurationSeconds": self._tenure.valid if holder else 1,
             "acquireTime": now if is_new else before["acquireTime"],
             "renewTime": now,
             "leaseTransitions": before.get("leaseTransitions", -1) + is_new,

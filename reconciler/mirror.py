@@ -42,8 +42,10 @@ class Mirror:
         self.address = cluster.address
         self.context = cluster.context
         self.get = cluster.get
+        self.read = cluster.read
         self.watch = cluster.watch
         self.apply = cluster.apply
+        self.patch = cluster.patch
         self.create = cluster.create
         self.delete = cluster.delete
         self.log = cluster.log

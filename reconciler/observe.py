@@ -42,6 +42,8 @@ KUEUE_NAMESPACE = "kueue-system"
 """Where Kueue's own manifests and its Helm chart's README put it."""
 _KUEUE_LABEL = "app.kubernetes.io/name=kueue"
 _QUEUE_KINDS = (CLUSTER_QUEUE, COHORT, RESOURCE_FLAVOR, PRIORITY_CLASS)
+KEPT = (*(kind.resource for kind in PROJECT_KINDS), *_QUEUE_KINDS)
+"""What a watch keeps up to date: all that a plan without changes looks at."""
 _WORKERS = 8
 _TRIES = 4
 _LONGEST_PAUSE = 5.0

@@ -245,13 +245,12 @@ def git_folders(repo: Path) -> tuple[Path, ...]:
 def upstream_of(repo: Path, ref: str) -> str:
     """The remote's branch that a branch follows, as ``origin/main``; ``""`` without one. Raises: SourceError."""
     git = opened(repo)
-    try:
-        branch = "" if ref == "HEAD" else ref
-        return git.ask("rev-parse", "--abbrev-ref", "--verify", "--quiet", f"{branch}@{{upstream}}")
-    except SourceError:
-        return ""
+    branch = ref if ref.startswith("refs/") else f"refs/heads/{ref}"
+    if ref == "HEAD":
+        branch = git.ask("symbolic-ref", "HEAD") if git.says_yes("symbolic-ref", "--quiet", "HEAD") else ""
+    return git.ask("for-each-ref", "--format=%(upstream:short)", branch) if branch else ""
 
 
 def fetch(repo: Path) -> None:
-    """Bring the remotes' branches up to date. Raises: SourceError."""
-    opened(repo).ask("fetch", "--quiet", "--all", "--prune")
+    """Bring the remotes' branches up to date; no process is left behind. Raises: SourceError."""
+    opened(repo).ask("-c", "gc.auto=0", "-c", "maintenance.auto=false", "fetch", "--quiet", "--all", "--prune")

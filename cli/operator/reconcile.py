@@ -1,19 +1,18 @@
 """``jobq reconcile``: the cluster becomes what the commit says."""
 
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
-from cli import clock, console, options
+from cli import clock, options
 from cli.connection import connect
 from cli.operator.declared import named, read_commit
 from cli.operator.shown import exit_code, show
+from cli.operator.stopping import stopped_by_signals
 from reconciler.apply import WORKERS
 from reconciler.cycle import reconcile_pass
+from reconciler.errors import UsageError
 from reconciler.terms import Terms
 
 EXAMPLES = """
@@ -21,6 +20,8 @@ EXAMPLES = """
   jobq reconcile --only vision,speech
   jobq reconcile --approved 3f9a2c71d04be856
   jobq reconcile --repo /srv/projects --ref main -o json
+  jobq reconcile --watch --repo /srv/projects --listen 127.0.0.1:9090
+  jobq reconcile --watch --fetch 30s -o json
 """
 
 
@@ -32,37 +33,32 @@ def reconcile(
     approved: options.Approved = "",
     rewind: options.Rewind = False,
     allow_older: options.AllowOlder = False,
+    watch: options.Watch = False,
+    fetch: options.Fetch = "",
+    poll: options.Poll = "",
+    every: options.Every = "",
+    listen: options.Listen = "",
     output: options.ReportOutput = "text",
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
 ) -> None:
     """Make the cluster what the commit says. Running it again changes nothing; interrupted, it goes on."""
+    terms = Terms(approved=approved, rewind=rewind, allow_older=allow_older, only=named(only))
+    if watch:
+        from cli.operator import watching  # noqa: PLC0415 - only who watches needs it
+
+        order = watching.ordered(repo, ref, terms, fetch=fetch, poll=poll, every=every)
+        cluster = connect(kubeconfig=kubeconfig, context=context, workers=WORKERS + watching.STREAMS)
+        watching.watch(cluster, order, output=output, listen=listen)
+        return
+    if fetch or poll or every or listen:
+        raise UsageError("--fetch, --poll, --every and --listen go with --watch", hint="jobq reconcile --watch")
     commit = read_commit(repo, ref)
     cluster = connect(kubeconfig=kubeconfig, context=context, workers=WORKERS)
-    terms = Terms(approved=approved, rewind=rewind, allow_older=allow_older, only=named(only))
-    with _stopped_by_signals() as stop:
+    stop = threading.Event()
+    with stopped_by_signals(stop.set):
         report = reconcile_pass(
             cluster, commit.declaration, commit.templates, clock.today(), stop, terms=terms, lineage=commit.lineage
         )
     show(report, output)
     raise typer.Exit(exit_code(report))
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set: what is in flight may end. A second signal ends the process."""
-    stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def stopping(number: int, _frame: object) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-        console.talk("stopping: what is in flight is finished first")
-
-    for number in before:
-        signal.signal(number, stopping)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

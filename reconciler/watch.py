@@ -1,0 +1,355 @@
+"""Reconciling as long as nobody ends it: a pass after each new commit, after each drift, and at an interval.
+
+A pass is the same as any other (``cycle``), over a mirror of the cluster: looking costs no request. Everything that
+wakes the loop comes through one inbox, from whatever thread; passes and words come from the loop's own thread alone.
+"""
+
+import queue
+import random
+import socket
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Protocol
+
+from reconciler import source
+from reconciler.cluster import Cluster
+from reconciler.errors import ClusterError, SourceError
+from reconciler.fights import Fight, Fights
+from reconciler.lease import Leadership, Tenure
+from reconciler.lookout import Ears, Lookout, Places, Repository, Rhythm
+from reconciler.mirror import Ears as MirrorEars
+from reconciler.mirror import Mirror, Pauses
+from reconciler.model import Report, Result
+from reconciler.observe import KEPT
+from reconciler.standing import Attempt, HeldBack, Standing
+from reconciler.terms import Terms
+
+SETTLE_SECONDS = 0.1
+"""So long must nothing more come in before a pass begins, for a second at most."""
+_MOST_SETTLING = 1.0
+_TICK_SECONDS = 15.0
+"""The longest sleep: a new day, and a clock that was set, are noticed after it."""
+_RETRY = (1.0, 60.0)
+_QUIET_ABOUT_CUTS_SECONDS = 60.0
+
+
+class Clock(Protocol):
+    """Where time comes from: UTC."""
+
+    def today(self) -> date:
+        """The day."""
+
+    def now(self) -> datetime:
+        """The moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be watched, and how. Seconds."""
+
+    repo: Path
+    ref: str = "HEAD"
+    terms: Terms = field(default_factory=Terms)
+    fetches: bool = False
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    full: float = 600.0
+    """The longest time between two passes."""
+    tenure: Tenure = field(default_factory=Tenure)
+    fights: Callable[[], Fights] = Fights
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """One pass. ``why`` are the reasons for it; ``report`` is None where nothing could be planned."""
+
+    why: Sequence[str]
+    result: str
+    """``changed``, ``in sync``, ``refused``, ``failed`` or ``interrupted``."""
+    commit: str
+    """The one in force, ``""`` for none yet."""
+    newest: str
+    held_back: Sequence[HeldBack]
+    """Newer commits that are not in force, and why."""
+    report: Report | None
+    error: ClusterError | None
+    fights: Sequence[Fight]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A line for whoever reads along."""
+
+    text: str
+
+
+Told = Callable[[Passed | Noted], None]
+
+
+@dataclass
+class State:
+    """What is known from outside, at any time. Times are seconds since 1970; 0: never."""
+
+    commit: str = ""
+    newest: str = ""
+    leads: bool = False
+    holder: str = ""
+    looked: float = 0.0
+    """The last successful look at the repository."""
+    passed: float = 0.0
+    """The end of the last pass that did all it had to."""
+    alive: float = 0.0
+    """When the loop last turned."""
+    passes: Counter[str] = field(default_factory=Counter)
+    changes: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    """Of all passes together."""
+    last_seconds: float = 0.0
+    refusals: int = 0
+    fights: int = 0
+    cuts: int = 0
+
+
+class Watch:
+    """The loop. ``run`` until ``stop``; both may be called once."""
+
+    def __init__(self, cluster: Cluster, order: Order, clock: Clock, tell: Told) -> None:
+        self._cluster = cluster
+        self._order = order
+        self._clock = clock
+        self._tell = tell
+        self._inbox: queue.SimpleQueue[str | Noted | BaseException | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._halt = threading.Event()
+        self._state = State()
+        ref = order.ref
+        if order.fetches and (upstream := source.upstream_of(order.repo, ref)):
+            ref = upstream
+            self._inbox.put(Noted(f"reads {upstream}, which is fetched every {order.rhythm.fetch:g} s"))
+        self._lookout = Lookout(_repository(order, ref), order.rhythm, self._repository_ears())
+        identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+        self._leadership = Leadership(
+            cluster, identity, clock.now, self._led, lambda error: self._note(f"lease: {error}"), order.tenure
+        )
+        self._standing = Standing(order.repo)
+        self._fights = order.fights()
+        self._mirror: Mirror | None = None
+        self._pauses = Pauses(*_RETRY)
+        self._due: dict[str, float] = {}
+        self._day = clock.today()
+        self._earliest = 0.0
+        self._told_cut = 0.0
+
+    def stop(self) -> None:
+        """End: what is in flight is finished. From any thread, and from a signal's handler."""
+        self._stop.set()
+        self._halt.set()
+        self._inbox.put(None)
+
+    def state(self) -> State:
+        """What is known now."""
+        self._state.looked = self._lookout.looked
+        self._state.newest = self._lookout.commit
+        self._state.leads, self._state.holder = self._leadership.held, self._leadership.holder
+        return self._state
+
+    def run(self) -> None:
+        """Watch. Raises: SourceError where the repository can't be read at the start; nothing else ends it."""
+        self._lookout.start()
+        before, threading.excepthook = threading.excepthook, self._broken
+        try:
+            self._leadership.start()
+            while not self._stop.is_set():
+                self._state.alive = time.time()
+                self._turn(self._gathered())
+        finally:
+            threading.excepthook = before
+            self._stand_by()
+            self._lookout.close()
+            self._leadership.close()
+            self._tell_notes()
+
+    # -------------------------------------------------------------------------------------------- what wakes it
+
+    def _repository_ears(self) -> Ears:
+        return Ears(
+            commit=lambda commit: self._inbox.put(f"commit {commit[:12]}"),
+            mode=self._note,
+            trouble=lambda error: self._note(f"{error}; the last commit read stays in force"),
+        )
+
+    def _note(self, text: str) -> None:
+        self._inbox.put(Noted(text))
+
+    def _led(self) -> None:
+        if self._leadership.held:
+            self._note("holds the lease: acts")
+        else:
+            self._halt.set()
+            self._note("lost the lease: what is in flight is finished, then it stands by")
+        self._inbox.put(None)
+
+    def _cut(self, error: ClusterError | None) -> None:
+        self._state.cuts += 1
+        now = time.monotonic()
+        if error is not None and now - self._told_cut > _QUIET_ABOUT_CUTS_SECONDS:
+            self._told_cut = now
+            self._note(f"a watch ended, and is taken up again: {error}")
+
+    def _broken(self, args: threading.ExceptHookArgs) -> None:
+        """A thread of this process died by a mistake: ending is better than going on half blind."""
+        self._inbox.put(args.exc_value)
+
+    def _gathered(self) -> list[str]:
+        """The reasons that have come in, once none came for a moment; empty after a while without any."""
+        reasons: dict[str, None] = {}
+        wait = max(0.0, min([_TICK_SECONDS, *(due - time.monotonic() for due in self._due.values())]))
+        until = None
+        with suppress(queue.Empty):
+            while not self._stop.is_set() and (until is None or time.monotonic() < until):
+                item = self._inbox.get(timeout=wait)
+                if isinstance(item, BaseException):
+                    raise item
+                if isinstance(item, Noted):
+                    self._tell(item)
+                elif item is not None:
+                    reasons[item] = None
+                wait = max(SETTLE_SECONDS, self._earliest - time.monotonic())
+                until = until or time.monotonic() + max(_MOST_SETTLING, wait)
+        return list(reasons)
+
+    def _tell_notes(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                item = self._inbox.get_nowait()
+                if isinstance(item, Noted):
+                    self._tell(item)
+
+    # -------------------------------------------------------------------------------------------- what it does
+
+    def _turn(self, reasons: list[str]) -> None:
+        if self._stop.is_set():
+            return
+        if not self._leadership.held:
+            self._stand_by()
+            return
+        if self._mirror is None:
+            self._mirror = Mirror(self._cluster, KEPT, MirrorEars(self._inbox.put, self._cut))
+            reasons = ["the beginning"]
+        reasons += self._timed()
+        if reasons:
+            self._pass(self._mirror, reasons)
+
+    def _timed(self) -> Iterator[str]:
+        now = time.monotonic()
+        for reason in [reason for reason, due in self._due.items() if due <= now]:
+            del self._due[reason]
+            yield reason
+        if self._day != self._clock.today():
+            yield "a new day"
+
+    def _stand_by(self) -> None:
+        if self._mirror is not None:
+            self._mirror.close()
+            self._mirror = None
+        self._due.clear()
+
+    def _pass(self, mirror: Mirror, why: Sequence[str]) -> None:
+        self._day = self._clock.today()
+        self._halt = threading.Event()
+        if self._stop.is_set() or not self._leadership.held:  # asked once there is an event that may be set
+            return
+        began = time.monotonic()
+        attempt = self._attempt(mirror)
+        seconds = time.monotonic() - began
+        fights = tuple(self._fights.found())
+        passed = Passed(
+            why=why,
+            result=_result(attempt),
+            commit=self._standing.commit,
+            newest=self._lookout.commit,
+            held_back=attempt.held_back,
+            report=attempt.report,
+            error=attempt.error,
+            fights=fights,
+            seconds=seconds,
+        )
+        self._count(passed)
+        self._plan_next(passed.result, seconds)
+        self._tell(passed)
+
+    def _attempt(self, mirror: Mirror) -> Attempt:
+        before = self._standing.commit
+        attempt = self._standing.attempt(
+            mirror,
+            self._lookout.commit,
+            self._day,
+            self._halt,
+            terms=self._order.terms,
+            restrain=lambda comparison: self._fights.restrain(comparison, time.monotonic()),
+        )
+        if self._standing.commit != before:
+            self._fights.forget()  # what this pass wrote was declared, not taken back
+        elif attempt.report is not None:
+            self._fights.record(attempt.report.outcomes, time.monotonic())
+        return attempt
+
+    def _plan_next(self, result: str, seconds: float) -> None:
+        now = time.monotonic()
+        self._earliest = now + seconds / 2
+        self._due = {"the interval": now + self._order.full * random.uniform(0.9, 1.1)}  # noqa: S311 - spreads load
+        if self._fights.due is not None:
+            self._due["a fight"] = self._fights.due
+        if result == "failed":
+            self._due["another try"] = now + self._pauses.next()
+        else:
+            self._pauses.reset()
+
+    def _count(self, passed: Passed) -> None:
+        state = self._state
+        state.commit = passed.commit
+        state.passes[passed.result] += 1
+        state.seconds += passed.seconds
+        state.last_seconds = passed.seconds
+        state.fights = len(passed.fights)
+        state.refusals = len(passed.held_back) + (len(passed.report.verdict.refusals) if passed.report else 0)
+        state.changes.update(str(outcome.result) for outcome in (passed.report.outcomes if passed.report else ()))
+        if passed.result in {"changed", "in sync"}:
+            state.passed = time.time()
+
+
+def _repository(order: Order, ref: str) -> Repository:
+    return Repository(
+        commit=lambda: source.commit_of(order.repo, ref),
+        places=lambda: Places(source.git_folders(order.repo), links_to(order.repo)),
+        fetch=(lambda: source.fetch(order.repo)) if order.fetches else None,
+    )
+
+
+def links_to(repo: Path) -> tuple[Path, ...]:
+    """The folders of the symbolic links through which a path leads: swapping one swaps the repository."""
+    path = repo.absolute()
+    return tuple(place.parent.resolve() for place in (path, *path.parents) if place.is_symlink())
+
+
+_UNDONE = {Result.FAILED, Result.SKIPPED}
+
+
+def _result(attempt: Attempt) -> str:
+    report = attempt.report
+    if report is not None and report.interrupted:
+        return "interrupted"
+    if attempt.error is not None or any(isinstance(held.error, SourceError) for held in attempt.held_back):
+        return "failed"
+    if report is not None and (report.plan.unlisted or any(one.result in _UNDONE for one in report.outcomes)):
+        return "failed"
+    if attempt.held_back or report is None or report.verdict.refusals:
+        return "refused"
+    return "changed" if report.outcomes else "in sync"
