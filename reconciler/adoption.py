@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from reconciler.compare import own_entry, project_of
+from reconciler.compare import made_for, own_entry, project_of
 from reconciler.ending import is_ending, way_out_of, why_ending
 from reconciler.holdings import Contents, has_condition, is_finished, listed, name_of
 from reconciler.model import (
     MANAGED_BY,
     MANAGER,
     PROJECT_LABEL,
-    SOURCE_ANNOTATION,
     Body,
     Manifest,
     Project,
@@ -65,7 +64,7 @@ class Adoptee:
     @property
     def was_ours(self) -> bool:
         """Whether jobq made it this project's before: only labels were lost."""
-        return own_entry(self.namespace) is not None or _source_of(self.namespace) == self.project.name
+        return own_entry(self.namespace) is not None or made_for(self.namespace) == self.project.name
 
 
 def check_adoption(adoptee: Adoptee) -> Refusal | None:
@@ -74,7 +73,7 @@ def check_adoption(adoptee: Adoptee) -> Refusal | None:
     if is_ending(adoptee.namespace):
         text = f"namespace {name} is being deleted: {why_ending(adoptee.namespace)}"
         return Refusal(text, way_out_of(adoptee.namespace))
-    owner = project_of(adoptee.namespace) or _source_of(adoptee.namespace)
+    owner = project_of(adoptee.namespace) or made_for(adoptee.namespace)
     if owner not in {"", project}:
         way_out = (
             f"choose another name; or, if {owner} is to give it up: kubectl label namespace {name} {PROJECT_LABEL}-"
@@ -98,12 +97,6 @@ def _blocked(adoptee: Adoptee) -> Refusal:
     else:
         way_out = "rename or delete that object, or let a template give the project's own another name"
     return Refusal(f"can't be taken over as declared: {'; '.join(texts)}", way_out)
-
-
-def _source_of(namespace: Body) -> str:
-    """The project whose file a namespace says it came from."""
-    path = str(namespace["metadata"].get("annotations", {}).get(SOURCE_ANNOTATION, "")).partition("@")[0]
-    return path.removeprefix("projects.d/").removesuffix(".yaml")
 
 
 # ------------------------------------------------------------------------------------------------ what it means

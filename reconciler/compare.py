@@ -18,7 +18,9 @@ from reconciler.kinds import BY_KIND, Kind, Path
 from reconciler.model import (
     MANAGED_BY,
     MANAGER,
+    PEOPLE,
     PROJECT_LABEL,
+    SOURCE_ANNOTATION,
     SYSTEM_NAMESPACE,
     Body,
     Manifest,
@@ -74,7 +76,7 @@ def compare(
     unproven = [Suspect(manifest, body) for manifest, body in there if manifest.ref not in proven]
     replaced = [suspect for suspect in unproven if _needs_replacing(suspect)]
     suspects = [suspect for suspect in unproven if not _needs_replacing(suspect)]
-    refs = {manifest.ref for manifest in manifests}
+    refs = {manifest.ref for manifest in manifests} | set(homeless_entries(live))
     extra = [body for ref, body in live.items() if ref not in refs and body["kind"] != "Namespace"]
     homes = project_namespaces(live)
     surplus = [body for body in extra if is_ours(body, homes)]
@@ -97,9 +99,41 @@ def project_of(live: Body) -> str:
 
 
 def project_namespaces(live: Mapping[ObjectRef, Body]) -> dict[str, str]:
-    """The namespaces that are projects, each with its project's name; also where the managed-by label was lost."""
+    """The namespaces that are projects, each with its project's name; also where the managed-by label was lost.
+
+    Made by us, or adopted by an admin: the label alone proves nothing, a copy carries it too.
+    """
     namespaces = (body for ref, body in live.items() if ref.kind == "Namespace" and project_of(body))
-    return {body["metadata"]["name"]: project_of(body) for body in namespaces if own_entry(body) is not None}
+    ours = (body for body in namespaces if own_entry(body) is not None or _is_adopted(body))
+    return {body["metadata"]["name"]: project_of(body) for body in ours}
+
+
+def homeless_entries(live: Mapping[ObjectRef, Body]) -> Mapping[ObjectRef, str]:
+    """Catalogue entries whose Namespace is there, but has lost its labels -> its name. They stay until it is gone."""
+    homes = project_namespaces(live)
+    entries = ((ref, body.get("data", {}).get("namespace", "")) for ref, body in live.items() if _is_entry(ref))
+    return {
+        ref: name
+        for ref, name in entries
+        if ObjectRef("", "Namespace", "", name) in live and homes.get(name) != ref.name
+    }
+
+
+def _is_entry(ref: ObjectRef) -> bool:
+    return ref.kind == "ConfigMap" and ref.namespace == SYSTEM_NAMESPACE
+
+
+def made_for(namespace: Body) -> str:
+    """The project whose file a Namespace says it was made from, whatever became of its labels; ``""`` for none."""
+    path = str(namespace["metadata"].get("annotations", {}).get(SOURCE_ANNOTATION, "")).partition("@")[0]
+    return path.removeprefix("projects.d/").removesuffix(".yaml")
+
+
+def _is_adopted(namespace: Body) -> bool:
+    """Whether an admin's `jobq project adopt` put our labels there."""
+    path = ("f:metadata", "f:labels", f"f:{PROJECT_LABEL}")
+    entries = namespace["metadata"].get("managedFields", ())
+    return any(entry.get("manager") == PEOPLE and path in set(_paths(entry.get("fieldsV1", {}))) for entry in entries)
 
 
 def is_ours(live: Body, homes: Mapping[str, str]) -> bool:
@@ -155,7 +189,8 @@ def takers(manifest: Manifest, live: Body) -> tuple[str, ...]:
     kind = BY_KIND[manifest.ref.group, manifest.ref.kind]
     entry = own_entry(live) or {}
     lost = {path for path, _ in leaves(manifest.body, kind)} - set(_paths(entry.get("fieldsV1", {})))
-    others = (other for other in live["metadata"].get("managedFields", ()) if other.get("manager") != MANAGER)
+    entries = live["metadata"].get("managedFields", ())
+    others = (other for other in entries if other.get("manager") not in {MANAGER, PEOPLE})
     return tuple(
         f"{other['manager']} ({other.get('time', '')})"
         for other in others

@@ -43,12 +43,13 @@ def in_order(effects: Iterable[Effect]) -> tuple[Effect, ...]:
 def _lives(changes: Iterable[Change], answers: Answers) -> Iterator[Effect]:
     """Projects that come, rest, go on, or move to another ClusterQueue."""
     states = {change.project: field for change in changes if (field := _field(change, "data.state")) is not None}
+    created = {change.project for change in changes if (change.ref.kind, change.action) == ("Namespace", Action.CREATE)}
     for change in changes:
         state = states.get(change.project)
         match change.ref.kind, change.action:
             case "Namespace", Action.CREATE:
                 yield Effect(EffectKind.CREATED, change.project, "created", refs=[change.ref])
-            case "ConfigMap", Action.UPDATE if _field(change, "data.state") is not None:
+            case "ConfigMap", Action.UPDATE if state is not None and change.project not in created:
                 yield from _states(change, state, answers)
             case "LocalQueue", Action.REPLACE:
                 yield _moved(change, answers)

@@ -4,9 +4,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from reconciler.access import subjects, who_is
-from reconciler.compare import Comparison, is_ours, project_namespaces
+from reconciler.compare import Comparison, homeless_entries, is_ours, project_namespaces
+from reconciler.ending import why_ending
 from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION
-from reconciler.model import Body, Declaration, Effect, EffectKind, ObjectRef, Observation, Project, Settings, Weight
+from reconciler.model import (
+    MANAGED_BY,
+    MANAGER,
+    PROJECT_LABEL,
+    Body,
+    Declaration,
+    Effect,
+    EffectKind,
+    ObjectRef,
+    Observation,
+    Project,
+    Settings,
+    Weight,
+)
 
 
 def findings(declaration: Declaration, comparison: Comparison, seen: Observation) -> Iterator[Effect]:
@@ -16,6 +30,8 @@ def findings(declaration: Declaration, comparison: Comparison, seen: Observation
     yield from _fences(seen.notes)
     yield from _foreign_access(seen.live, declaration.settings)
     yield from _copies(comparison)
+    yield from _ending(declaration, comparison)
+    yield from _homeless(declaration, seen.live)
 
 
 def _queues(projects: Iterable[Project], queues: Mapping[str, Sequence[Body]]) -> Iterator[Effect]:
@@ -70,3 +86,21 @@ def _copies(comparison: Comparison) -> Iterator[Effect]:
     for body in comparison.copies:
         text = f"{ObjectRef.of(body)} carries jobq's labels but is a copy: left alone"
         yield Effect(EffectKind.COPY, "", text, Weight.WARNING)
+
+
+def _ending(declaration: Declaration, comparison: Comparison) -> Iterator[Effect]:
+    """Namespaces of projects that no file declares, on their way out; declared ones are refused instead."""
+    for project, namespace in comparison.ending.items():
+        if project not in declaration.projects:
+            text = f"namespace {namespace['metadata']['name']} is being deleted: {why_ending(namespace)}"
+            yield Effect(EffectKind.ENDING, project, text, Weight.WARNING)
+
+
+def _homeless(declaration: Declaration, live: Mapping[ObjectRef, Body]) -> Iterator[Effect]:
+    """Archived projects whose namespace has lost its labels: what they hold is nobody's to repair or to purge."""
+    for ref, name in homeless_entries(live).items():
+        if ref.name not in declaration.projects:
+            wanted = f"{MANAGED_BY}={MANAGER} {PROJECT_LABEL}={ref.name}"
+            way_out = f"kubectl label --overwrite namespace {name} {wanted}"
+            text = f"namespace {name} has lost jobq's labels: left alone ({way_out})"
+            yield Effect(EffectKind.HOMELESS, ref.name, text, Weight.WARNING)

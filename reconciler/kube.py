@@ -30,7 +30,7 @@ from reconciler.errors import (
     Unreachable,
 )
 from reconciler.kubeconfig import Access, find_access
-from reconciler.model import MANAGER
+from reconciler.model import MANAGER, PEOPLE
 
 PAGE = 500
 LISTS = 4
@@ -40,8 +40,6 @@ ANSWER_SECONDS = 15
 SILENCE_SECONDS = 150
 """A watch sends a bookmark every minute: longer silence is a cut connection."""
 
-PEOPLE = f"{MANAGER}-cli"
-"""The field manager of what people write through the command line: never mistaken for the reconciler's own."""
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
 _MERGE = "application/merge-patch+json"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
-from reconciler.compare import Comparison, own_entry, owned, project_of, takers
+from reconciler.compare import Comparison, made_for, own_entry, owned, project_of, takers
 from reconciler.effects import effects_of, in_order
 from reconciler.ending import way_out_of, why_ending
 from reconciler.errors import ClusterError, Forbidden
@@ -14,7 +14,6 @@ from reconciler.findings import findings
 from reconciler.kinds import APPLY_ORDER
 from reconciler.model import (
     MANAGED_BY,
-    MANAGER,
     PROJECT_LABEL,
     SYSTEM_NAMESPACE,
     Action,
@@ -232,12 +231,18 @@ def _merged(live: Any, wanted: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _foreign(comparison: Comparison) -> Iterator[Refusal]:
+    """Namespaces of a project's name that aren't its own; one that lost our label is an admin's to give back."""
     for project, namespace in comparison.foreign.items():
-        name = namespace["metadata"]["name"]
-        text = f"a namespace {name} exists and is not jobq's: project {project} is left alone, and so is that namespace"
-        labels = f"{MANAGED_BY}={MANAGER} {PROJECT_LABEL}={project}"
-        way_out = f"choose another name; or an admin hands it over: kubectl label namespace {name} {labels}"
-        yield Refusal(text, way_out, project)
+        name, owner = namespace["metadata"]["name"], project_of(namespace)
+        way_out = f"choose another name; or an admin hands it over: jobq project adopt {project}"
+        if owner:
+            text, way_out = f"namespace {name} belongs to project {owner}", "choose another name"
+        elif own_entry(namespace) is not None or made_for(namespace) == project:
+            text = f"namespace {name} was project {project}'s, and somebody removed its label {PROJECT_LABEL}"
+            way_out = f"an admin puts it back: jobq project adopt {project}"
+        else:
+            text = f"a namespace {name} exists and is not jobq's"
+        yield Refusal(f"{text}: project {project} is left alone, and so is that namespace", way_out, project)
 
 
 def _ending(comparison: Comparison, declaration: Declaration) -> Iterator[Refusal]:
