@@ -106,10 +106,17 @@ def _write(cluster: Cluster, resource: Resource, change: Change) -> None:
         create_only = change.body["metadata"] | {"resourceVersion": "1"}
         try:
             cluster.apply(resource, change.body | {"metadata": create_only})
-        except Conflict:
-            _must_be_ours(cluster.get(resource, change.ref.name), change)
+        except Conflict as conflict:
+            _must_be_ours(_there(cluster, resource, change, conflict), change)
     else:
         cluster.apply(resource, change.body)
+
+
+def _there(cluster: Cluster, resource: Resource, change: Change, conflict: Conflict) -> Body:
+    try:
+        return cluster.get(resource, change.ref.name)
+    except NotFound:
+        raise conflict from None  # it is gone again
 
 
 def _must_be_ours(live: Body, change: Change) -> None:
@@ -146,8 +153,8 @@ def _pause(error: ClusterError, attempt: int) -> float | None:
     """Seconds until it may work; None where it never will."""
     if any(cause.get("reason") == "NamespaceTerminating" for cause in error.causes):
         return 2.0 * attempt
+    if isinstance(error, Conflict):
+        return 0.2 * attempt  # somebody else wrote at the same moment
     if error.code in {429, 503}:
         return error.retry_after or float(attempt)
-    if isinstance(error, Unreachable) or error.code in {500, 504}:
-        return None if "failed to create typed patch object" in str(error) else 0.5 * attempt
-    return None
+    return 0.5 * attempt if isinstance(error, Unreachable) or error.may_pass else None

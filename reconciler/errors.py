@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from reconciler.model import Origin, Problem, Verdict
 
 
+_PASSING = frozenset({429, 500, 502, 503, 504})
+
+
 class JobqError(Exception):
     """An error for people: ``str(error)`` is one sentence, ``hint`` the way out or ``""``."""
 
@@ -85,6 +88,14 @@ class ClusterError(JobqError):
         self.reason = reason
         self.causes = tuple(causes)
         self.retry_after = retry_after
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the server may answer otherwise in a moment: it is busy, has just started, or lost its leader.
+
+        It says 500 for a manifest with an unknown field too, which stays.
+        """
+        return self.code in _PASSING and "failed to create typed patch object" not in str(self)
 
 
 class Unreachable(ClusterError):

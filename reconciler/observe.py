@@ -208,7 +208,7 @@ def _patiently(question: Callable[[], T]) -> T:
         try:
             return question()
         except ClusterError as error:
-            if error.code not in {429, 503} or attempt == _TRIES:
+            if not error.may_pass or attempt == _TRIES:
                 raise
             time.sleep(min(error.retry_after or 1.0, _LONGEST_PAUSE))
     raise AssertionError(_TRIES)
