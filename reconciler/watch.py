@@ -303,7 +303,7 @@ class Watch:
 
     def _plan_next(self, result: str, seconds: float) -> None:
         now = time.monotonic()
-        self._earliest = now + seconds / 2
+        self._earliest = now + min(seconds / 2, _MOST_SETTLING)
         self._due = {"the interval": now + self._order.full * random.uniform(0.9, 1.1)}  # noqa: S311 - spreads load
         if self._fights.due is not None:
             self._due["a fight"] = self._fights.due
