@@ -1,7 +1,7 @@
 """One pass: the sentence as code. Reads twice, decides, and only then writes."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
@@ -12,7 +12,7 @@ from reconciler.cluster import Cluster
 from reconciler.compare import Comparison, compare
 from reconciler.guard import check, check_cluster, check_declaration, check_state, must_pass
 from reconciler.holds import hold_effects, holds_of
-from reconciler.model import Body, Declaration, Outcome, Report, Verdict
+from reconciler.model import Body, Declaration, Manifest, Outcome, Report, Verdict
 from reconciler.notes import STATE_NOTE, approvals_of, state_of
 from reconciler.observe import ask, observe, read_notes
 from reconciler.plan import make_plan
@@ -26,6 +26,8 @@ _DEFAULT = Terms()
 
 Restrain = Callable[[Comparison], Comparison]
 """Takes out of a comparison what is not to be touched now."""
+Renders = Callable[[Declaration, Templates, date], Sequence[Manifest]]
+"""``render``, or who remembers what it gave."""
 
 
 def _freely(comparison: Comparison) -> Comparison:
@@ -40,6 +42,7 @@ def plan_pass(
     terms: Terms = _DEFAULT,
     lineage: Lineage = nobody_knows,
     restrain: Restrain = _freely,
+    renders: Renders = render,
     notes: Mapping[str, Body] | None = None,
 ) -> Report:
     """What a reconcile would do now. Raises: PlanRefused, RenderError, ClusterError; nothing is written.
@@ -50,7 +53,7 @@ def plan_pass(
     must_pass(check_cluster(declaration.settings, notes))
     must_pass(check_declaration(declaration))
     order = _order(declaration.commit, state_of(notes), terms, lineage)
-    manifests = render(declaration, templates, today)
+    manifests = renders(declaration, templates, today)
     observed = observe(cluster, notes)
     live = observed.live
     must_be_known(terms.only, declaration.projects, live)
@@ -75,10 +78,11 @@ def reconcile_pass(
     terms: Terms = _DEFAULT,
     lineage: Lineage = nobody_knows,
     restrain: Restrain = _freely,
+    renders: Renders = render,
 ) -> Report:
     """Plans, and applies what the guard allows. Raises: as ``plan_pass``; after the first write, nothing."""
     notes = read_notes(cluster)
-    report = plan_pass(cluster, declaration, templates, today, terms, lineage, restrain, notes)
+    report = plan_pass(cluster, declaration, templates, today, terms, lineage, restrain, renders, notes)
     if report.verdict.refused or stop.is_set():
         return replace(report, interrupted=stop.is_set())
     state = State(declaration.commit, VERSION)
