@@ -23,8 +23,8 @@ from reconciler.model import (
 Subject = tuple[str, str]
 """What RBAC calls kind and name: ``("Group", "oidc:vision")``."""
 Bindings = Mapping[ObjectRef, Body]
-_NOBODY = "no access"
-_RANKS = {_NOBODY: -1, **{role.value: rank for rank, role in enumerate(Role)}}
+NO_ACCESS = "no access"
+_RANKS = {NO_ACCESS: -1, **{role.value: rank for rank, role in enumerate(Role)}}
 _STRANGE = len(_RANKS)
 """The rank of a role that isn't a project's: above all of them."""
 
@@ -59,11 +59,11 @@ def subjects(binding: Body) -> set[Subject]:
     return {(subject["kind"], subject["name"]) for subject in binding.get("subjects") or ()}
 
 
-def leavers(manifests_by_namespace: Mapping[str, Iterable[Body]], live: Mapping[ObjectRef, Body]) -> Iterator[str]:
-    """The namespaces in which a person who has access now shall have none."""
+def leavers(wanted: Mapping[str, Iterable[Body]], live: Mapping[ObjectRef, Body]) -> Iterator[str]:
+    """The namespaces in which a person who has access now shall have none; ``wanted`` has the bindings of each."""
     before = _by_namespace(live)
-    for namespace, wanted in manifests_by_namespace.items():
-        stay = {who for binding in wanted for who in subjects(binding)}
+    for namespace, bindings in wanted.items():
+        stay = {who for binding in bindings for who in subjects(binding)}
         had = {who for binding in before.get(namespace, {}).values() for who in subjects(binding)}
         if any(kind == "User" for kind, _ in had - stay):
             yield namespace
@@ -83,7 +83,7 @@ def _differences(had: Bindings, changes: Iterable[Change]) -> Iterator[tuple[Sub
     changed = {change.ref: change.body for change in changes}
     before, after = _roles(had), _roles({**had, **changed})
     for who in sorted(before.keys() | after.keys()):
-        was, becomes = before.get(who, _NOBODY), after.get(who, _NOBODY)
+        was, becomes = before.get(who, NO_ACCESS), after.get(who, NO_ACCESS)
         if was != becomes:
             both = ((ref, subjects(had.get(ref, {})) | subjects(body)) for ref, body in changed.items())
             yield who, was, becomes, tuple(sorted(ref for ref, people in both if who in people))
@@ -122,7 +122,7 @@ def _meaning(
     if who not in told and any(who in subjects(body) and not owns(body, "f:subjects") for body in had.values()):
         return EffectKind.WITHDRAWN, f"{text}, which git never gave", Weight.WARNING
     until = _expired(who, project, told)
-    if until is not None and becomes == _NOBODY:
+    if until is not None and becomes == NO_ACCESS:
         return EffectKind.EXPIRED, f"{text}: it expired after {until.isoformat()}", Weight.INFO
     return EffectKind.LOST, text + _still(who, project), Weight.DISRUPTIVE
 

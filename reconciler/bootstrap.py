@@ -9,6 +9,7 @@ from reconciler.kinds import (
     ADMISSION_BINDING,
     ADMISSION_POLICY,
     BOOTSTRAP_KINDS,
+    KUEUE_NAMESPACE,
     MUTATING_BINDING,
     MUTATING_POLICY,
     NAMESPACE,
@@ -55,16 +56,20 @@ def bootstrap(settings: Settings, templates: Templates, *, policies: bool = True
 def install(cluster: Cluster, bodies: Sequence[Body], told: Callable[[Body, str], None]) -> None:
     """Apply them all, with the asking admin's rights. Raises: ClusterError at the first that fails.
 
-    Each is told as ``applied`` or, where the server has no such kind and jobq can do without it, as ``not served``.
+    Each is told as ``applied`` or, where jobq can do without it, as ``not served`` (the server has no such kind) or
+    ``no such namespace for`` (Kueue's isn't called kueue-system: its version can't be read then).
     """
     resources = {(resource.api_version, resource.kind): resource for resource in BOOTSTRAP_KINDS}
     for body in bodies:
         try:
             cluster.apply(resources[body["apiVersion"], body["kind"]], body)
         except NotFound:
-            if body["kind"] not in _OPTIONAL_KINDS:
+            if body["metadata"].get("namespace") == KUEUE_NAMESPACE:
+                told(body, "no such namespace for")
+            elif body["kind"] in _OPTIONAL_KINDS:
+                told(body, "not served")
+            else:
                 raise
-            told(body, "not served")
         else:
             told(body, "applied")
 

@@ -62,7 +62,7 @@ def plan_pass(
     held = {hold.project for hold in holds if hold.holds(today)}
     concerned = scope_of(terms.only, held, declaration.projects if observed.unlisted else ())
     comparison = restrain(scoped(everything, concerned, live))
-    answers = ask(cluster, questions_of(comparison))
+    answers = ask(cluster, questions_of(comparison, observed))
     plan = make_plan(declaration, comparison, answers, observed, hold_effects(holds, everything, today))
     approvals = [approval for approval in approvals_of(notes) if approval.holds(today)]
     return Report(plan, Verdict((*order.refusals, *check(plan, declaration.settings, approvals, terms).refusals)))

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from reconciler.access import access_effects
+from reconciler.access import NO_ACCESS, access_effects
+from reconciler.limits import limit_effects
 from reconciler.model import (
     Action,
     Answers,
@@ -14,8 +15,11 @@ from reconciler.model import (
     FieldChange,
     Observation,
     Weight,
+    shortened,
 )
+from reconciler.versions import kueue_needed
 
+SUBMITTED_BY = "jobq.io/submitted-by"
 _ORDER = {kind: place for place, kind in enumerate(EffectKind)}
 _WEIGHTS = {weight: place for place, weight in enumerate(reversed(Weight))}
 
@@ -25,7 +29,11 @@ def effects_of(
 ) -> Iterator[Effect]:
     """All consequences of these changes."""
     yield from _lives(changes, answers)
-    yield from access_effects(declaration, changes, seen.live)
+    access = list(access_effects(declaration, changes, seen.live))
+    yield from access
+    yield from _jobs_that_go_on(access, answers)
+    yield from limit_effects(changes, seen.live, answers)
+    yield from _unchecked_moves(changes, answers)
     for question, reason in answers.unanswered.items():
         yield Effect(EffectKind.UNREADABLE, "", f"{question} are not counted: {reason}", Weight.WARNING)
 
@@ -105,13 +113,48 @@ def _field(change: Change, path: str) -> FieldChange | None:
     return next((field for field in change.fields if field.path == path), None)
 
 
+def _unchecked_moves(changes: Iterable[Change], answers: Answers) -> Iterator[Effect]:
+    for change in changes:
+        goes = change.action in {Action.REPLACE, Action.DELETE}
+        if change.ref.kind == "LocalQueue" and goes and answers.kueue is None:
+            text = (
+                f"Kueue's version can't be read: before {kueue_needed()} deleting a LocalQueue can hang its scheduler"
+            )
+            yield Effect(EffectKind.UNCHECKED_MOVE, change.project, text, Weight.WARNING, refs=[change.ref])
+
+
 # ------------------------------------------------------------------------------------------------ Workloads
+
+
+def _jobs_that_go_on(access: Iterable[Effect], answers: Answers) -> Iterator[Effect]:
+    """The running jobs of people who have no access any more: nobody but an admin or a colleague ends them."""
+    for effect in access:
+        namespace = effect.refs[0].namespace
+        if f"-> {NO_ACCESS}" in effect.text and namespace in answers.jobs and namespace in answers.workloads:
+            running = {uid for one in answers.workloads[namespace] if _runs(one) for uid in _owners(one)}
+            names = sorted(
+                job["metadata"]["name"]
+                for job in answers.jobs[namespace]
+                if job["metadata"]["uid"] in running
+                and job["metadata"].get("annotations", {}).get(SUBMITTED_BY) in effect.people
+            )
+            if names:
+                text = f"running jobs go on: {shortened(names)}"
+                yield Effect(EffectKind.JOBS_GO_ON, effect.project, text, Weight.WARNING, effect.people)
+
+
+def _owners(workload: Body) -> list[str]:
+    return [owner["uid"] for owner in workload["metadata"].get("ownerReferences", ())]
+
+
+def _runs(workload: Body) -> bool:
+    return _is(workload, "Admitted") and not _is(workload, "Finished")
 
 
 def _counted(workloads: Iterable[Body]) -> Mapping[str, int]:
     """How many run and how many wait; finished and stopped ones are neither."""
     alive = [one for one in workloads if not _is(one, "Finished") and one.get("spec", {}).get("active", True)]
-    running = sum(_is(one, "Admitted") for one in alive)
+    running = sum(map(_runs, alive))
     return {word: count for word, count in (("running", running), ("waiting", len(alive) - running)) if count}
 
 

@@ -7,6 +7,7 @@ from reconciler.access import subjects, who_is
 from reconciler.compare import Comparison, homeless_entries, is_ours, project_namespaces
 from reconciler.ending import why_ending
 from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION
+from reconciler.limits import compute_limited
 from reconciler.model import (
     MANAGED_BY,
     MANAGER,
@@ -21,21 +22,43 @@ from reconciler.model import (
     Settings,
     Weight,
 )
+from reconciler.selectors import said, selects
+
+_DEFAULT = "default"
+"""The WorkloadPriorityClass that Kueue's gate WorkloadPriorityClassDefaulting gives to jobs without one."""
 
 
 def findings(declaration: Declaration, comparison: Comparison, seen: Observation) -> Iterator[Effect]:
     """All of them, each once a run."""
-    yield from _queues(declaration.projects.values(), seen.queues)
+    yield from _queues(declaration.projects.values(), seen.queues, _namespace_labels(comparison, seen.live))
+    yield from _default_priorities(declaration.projects.values(), seen.queues)
     yield from _unreadable(seen)
     yield from _fences(seen.notes)
     yield from _foreign_access(seen.live, declaration.settings)
+    yield from _foreign_quotas(seen.live)
     yield from _copies(comparison)
     yield from _ending(declaration, comparison)
     yield from _homeless(declaration, seen.live)
 
 
-def _queues(projects: Iterable[Project], queues: Mapping[str, Sequence[Body]]) -> Iterator[Effect]:
-    """ClusterQueues that projects name and that aren't there, or are stopped."""
+def _namespace_labels(comparison: Comparison, live: Mapping[ObjectRef, Body]) -> dict[str, Mapping[str, str]]:
+    """Project -> the labels that its namespace will have: ours, what others put there, and the server's own."""
+    touched = (suspect.manifest for suspect in comparison.suspects)
+    manifests = (m for m in (*comparison.equal, *comparison.missing, *touched) if m.ref.kind == "Namespace")
+    return {
+        manifest.project: {
+            **live.get(manifest.ref, {}).get("metadata", {}).get("labels", {}),
+            **manifest.body["metadata"].get("labels", {}),
+            "kubernetes.io/metadata.name": manifest.ref.name,
+        }
+        for manifest in manifests
+    }
+
+
+def _queues(
+    projects: Iterable[Project], queues: Mapping[str, Sequence[Body]], labels: Mapping[str, Mapping[str, str]]
+) -> Iterator[Effect]:
+    """ClusterQueues that projects name and that aren't there, are stopped, or don't select the project's namespace."""
     if "ClusterQueue" not in queues:
         return
     known = {body["metadata"]["name"]: body for body in queues["ClusterQueue"]}
@@ -47,6 +70,37 @@ def _queues(projects: Iterable[Project], queues: Mapping[str, Sequence[Body]]) -
         elif queue["spec"].get("stopPolicy", "None") != "None":
             text = f"ClusterQueue {project.cluster_queue} is stopped; its jobs will wait"
             yield Effect(EffectKind.STOPPED_CLUSTER_QUEUE, project.name, text, Weight.WARNING)
+        if queue is not None and project.name in labels:
+            selector = queue["spec"].get("namespaceSelector")
+            if not selects(selector, labels[project.name]):
+                text = (
+                    f"ClusterQueue {project.cluster_queue} doesn't select its namespace, so none of its jobs will run:"
+                    f" its namespaceSelector wants {said(selector)}"
+                )
+                yield Effect(EffectKind.UNSELECTED, project.name, text, Weight.WARNING)
+
+
+def _default_priorities(projects: Iterable[Project], queues: Mapping[str, Sequence[Body]]) -> Iterator[Effect]:
+    """Projects whose list of priority classes lacks what the cluster gives to jobs that name none."""
+    workload_default = any(body["metadata"]["name"] == _DEFAULT for body in queues.get("WorkloadPriorityClass", ()))
+    pod_defaults = [
+        body["metadata"]["name"] for body in queues.get("PriorityClass", ()) if body.get("globalDefault") is True
+    ]
+    for project in projects:
+        if not project.priorities:
+            continue
+        if workload_default and _DEFAULT not in project.priorities:
+            text = (
+                f"Kueue may give jobs without a priority class the WorkloadPriorityClass {_DEFAULT}, which this project"
+                " doesn't allow: such jobs are refused"
+            )
+            yield Effect(EffectKind.DEFAULT_PRIORITY, project.name, text, Weight.WARNING)
+        for name in pod_defaults:
+            text = (
+                f"PriorityClass {name} is the cluster's global default, which this project's list of priorities shuts"
+                " out: jobs without a WorkloadPriorityClass stay suspended"
+            )
+            yield Effect(EffectKind.DEFAULT_PRIORITY, project.name, text, Weight.WARNING)
 
 
 def _unreadable(seen: Observation) -> Iterator[Effect]:
@@ -80,6 +134,19 @@ def _foreign_access(live: Mapping[ObjectRef, Body], settings: Settings) -> Itera
             names = [who_is(subject) for subject in sorted(subjects(body))] or ["nobody"]
             text = f"foreign access, left alone: RoleBinding {ref.name} gives {body['roleRef']['name']}"
             yield Effect(EffectKind.FOREIGN_ACCESS, homes[ref.namespace], text, Weight.WARNING, names)
+
+
+def _foreign_quotas(live: Mapping[ObjectRef, Body]) -> Iterator[Effect]:
+    """Somebody else's quotas on compute: Kueue doesn't know them, so pods that it admitted may be refused."""
+    homes = project_namespaces(live)
+    for ref, body in live.items():
+        foreign = ref.kind == "ResourceQuota" and ref.namespace in homes and not is_ours(body, homes)
+        if foreign and (limited := compute_limited(body)):
+            text = (
+                f"ResourceQuota {ref.name}, which isn't jobq's, limits {', '.join(limited)}:"
+                " pods that Kueue admitted can be refused by it"
+            )
+            yield Effect(EffectKind.FOREIGN_QUOTA, homes[ref.namespace], text, Weight.WARNING)
 
 
 def _copies(comparison: Comparison) -> Iterator[Effect]:

@@ -50,6 +50,8 @@ JOB_METADATA = replace(JOB, metadata_only=True)
 POD = Resource("", "v1", "pods", "Pod")
 LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT = Resource("", "v1", "events", "Event")
+KUEUE_NAMESPACE = "kueue-system"
+"""Where Kueue's own manifests and its Helm chart's README put it."""
 DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
 STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
 CRON_JOB = Resource("batch", "v1", "cronjobs", "CronJob")

@@ -6,7 +6,9 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from reconciler.amounts import canonical
 from reconciler.errors import ClusterError
+from reconciler.versions import Version
 
 Body = dict[str, Any]
 
@@ -219,7 +221,7 @@ class Observation:
     notes: Mapping[str, Body]
     """The ConfigMaps of jobq-system, by name."""
     queues: Mapping[str, Sequence[Body]]
-    """Kind -> the objects of the cluster's admins: ClusterQueue, Cohort, ResourceFlavor, WorkloadPriorityClass."""
+    """Kind -> the objects of the cluster's admins: ClusterQueue, Cohort, ResourceFlavor, and priority classes."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Kind of the admins' objects -> why it can't be read. Unknown is not absent."""
     unlisted: Mapping[str, str] = field(default_factory=dict)
@@ -253,6 +255,8 @@ class Questions:
     """Namespaces whose Workloads are to be counted."""
     jobs: Sequence[str] = ()
     """Namespaces whose Jobs are asked who submitted them: metadata alone."""
+    kueue: bool = False
+    """Whether Kueue's version matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +266,8 @@ class Answers:
     dry_runs: Mapping[ObjectRef, Body | ClusterError] = field(default_factory=dict)
     workloads: Mapping[str, Sequence[Body]] = field(default_factory=dict)
     jobs: Mapping[str, Sequence[Body]] = field(default_factory=dict)
+    kueue: Version | None = None
+    """None: not asked, or it can't be told."""
     unanswered: Mapping[str, str] = field(default_factory=dict)
     """``Workloads of vision`` -> why they can't be read."""
 
@@ -322,6 +328,13 @@ class EffectKind(StrEnum):
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
     """Access that git never gave is taken back."""
+    JOBS_GO_ON = "jobs-go-on"
+    """Jobs of somebody who has no access any more."""
+    LIMIT_BELOW_USE = "limit-below-use"
+    LIMIT_UNKNOWN = "limit-unknown"
+    """A limit where it isn't known how much is in use."""
+    UNCHECKED_MOVE = "unchecked-move"
+    """A LocalQueue is deleted, and Kueue's version can't be told."""
     COPY = "copy"
     ENDING = "ending"
     """A namespace of an archived project is being deleted, and not gone yet."""
@@ -330,6 +343,11 @@ class EffectKind(StrEnum):
     FOREIGN_ACCESS = "foreign-access"
     NO_CLUSTER_QUEUE = "no-cluster-queue"
     STOPPED_CLUSTER_QUEUE = "stopped-cluster-queue"
+    UNSELECTED = "unselected"
+    """The ClusterQueue's namespaceSelector doesn't select the project's namespace."""
+    DEFAULT_PRIORITY = "default-priority"
+    """The cluster gives plain jobs a priority class that the project doesn't allow."""
+    FOREIGN_QUOTA = "foreign-quota"
     UNFENCED = "unfenced"
     UNREADABLE = "unreadable"
     HELD = "held"
@@ -339,7 +357,14 @@ class EffectKind(StrEnum):
 
 
 ACCESS_KINDS = frozenset(
-    {EffectKind.LOST, EffectKind.GAINED, EffectKind.EXPIRED, EffectKind.WITHDRAWN, EffectKind.KEPT}
+    {
+        EffectKind.JOBS_GO_ON,
+        EffectKind.LOST,
+        EffectKind.GAINED,
+        EffectKind.EXPIRED,
+        EffectKind.WITHDRAWN,
+        EffectKind.KEPT,
+    }
 )
 """Effects that say of people what they may do."""
 
@@ -368,12 +393,22 @@ def sentence(
     kind: EffectKind, text: str, projects: Sequence[str], people: Sequence[str], counts: Mapping[str, int]
 ) -> str:
     """An effect in words, of one or of many projects."""
-    amounts = ", ".join(f"{number} {what}" for what, number in counts.items())
+    amounts = ", ".join(f"{_amount(what, number)} {what}" for what, number in counts.items())
     end = f" ({amounts})" if amounts else ""
     if kind in ACCESS_KINDS:
         return f"{', '.join(people)} in {', '.join(projects)}: {text}{end}"
     whom = f" to {', '.join(people)}" if people else ""
     return f"{', '.join(projects)}: {text}{whom}{end}" if projects else f"{text}{whom}{end}"
+
+
+def shortened(names: Sequence[str], most: int = 5) -> str:
+    """``a, b, c and 7 more``."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _amount(what: str, number: int) -> str:
+    """A count as it is, bytes with their unit."""
+    return canonical(f"{number // 1024}Ki") if what.startswith("storage") else str(number)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -383,6 +418,8 @@ class Refusal:
     text: str
     way_out: str
     project: str = ""
+    only: str = ""
+    """What alone is held back, where the rest of the project goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,7 +431,7 @@ class Plan:
     changes: Sequence[Change]
     effects: Sequence[Effect]
     refusals: Sequence[Refusal]
-    """Projects that can't be planned, each with its reason: no change of theirs is in the plan."""
+    """Projects that can't be planned, in whole or in part, each with its reason: those changes aren't in the plan."""
     unchanged: int
     """Objects that are as they should be."""
     projects: int
@@ -427,7 +464,7 @@ class Verdict:
     @property
     def skipped(self) -> frozenset[str]:
         """The projects that are left alone."""
-        return frozenset(refusal.project for refusal in self.refusals if refusal.project)
+        return frozenset(refusal.project for refusal in self.refusals if refusal.project and not refusal.only)
 
 
 class Result(StrEnum):

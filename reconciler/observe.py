@@ -17,8 +17,10 @@ from reconciler.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
     JOB_METADATA,
+    KUEUE_NAMESPACE,
     LOCAL_QUEUE,
     NAMESPACE,
+    POD_PRIORITY_CLASS,
     PRIORITY_CLASS,
     PROJECT_KINDS,
     RESOURCE_FLAVOR,
@@ -38,10 +40,8 @@ from reconciler.model import (
 )
 from reconciler.versions import Version, image_version, parse_version
 
-KUEUE_NAMESPACE = "kueue-system"
-"""Where Kueue's own manifests and its Helm chart's README put it."""
 _KUEUE_LABEL = "app.kubernetes.io/name=kueue"
-_QUEUE_KINDS = (CLUSTER_QUEUE, COHORT, RESOURCE_FLAVOR, PRIORITY_CLASS)
+_QUEUE_KINDS = (CLUSTER_QUEUE, COHORT, RESOURCE_FLAVOR, PRIORITY_CLASS, POD_PRIORITY_CLASS)
 KEPT = (*(kind.resource for kind in PROJECT_KINDS), *_QUEUE_KINDS)
 """What a watch keeps up to date: all that a plan without changes looks at."""
 _WORKERS = 8
@@ -144,6 +144,7 @@ def ask(cluster: Cluster, questions: Questions) -> Answers:
             dict(zip(refs, dry_runs, strict=True)),
             _readable(lists[WORKLOAD]),
             _readable(lists[JOB_METADATA]),
+            read_kueue_version(cluster) if questions.kueue else None,
             {
                 f"{resource.kind}s of {namespace}": str(found)
                 for resource, answers in lists.items()

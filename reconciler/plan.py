@@ -32,6 +32,7 @@ from reconciler.model import (
     Suspect,
     Weight,
 )
+from reconciler.moves import held_moves, merged, without_moves
 
 DryRuns = Mapping[ObjectRef, Body | ClusterError]
 ALLOW_PRIVILEGED = "jobq.io/allow-privileged"
@@ -47,10 +48,12 @@ def make_plan(
     holds: Iterable[Effect] = (),
 ) -> Plan:
     """The plan, in its total order. What can't be planned is a refusal of its project. ``holds`` in words are told."""
-    dry_runs = _excused(comparison.suspects, answers.dry_runs)
-    apart = (*_foreign(comparison), *_ending(comparison, declaration))
-    refusals = sorted((*apart, *_refused(comparison.suspects, dry_runs)))
-    left_out = {refusal.project for refusal in refusals}
+    held = held_moves(comparison, seen, answers.kueue)
+    comparison, unasked = without_moves(comparison, held)
+    dry_runs = _excused(comparison.suspects, {**answers.dry_runs, **unasked})
+    apart = (*_foreign(comparison), *_ending(comparison, declaration), *_stranded(declaration, comparison, seen))
+    refusals = sorted((*apart, *_refused(comparison.suspects, dry_runs), *held.values()))
+    left_out = {refusal.project for refusal in refusals if not refusal.only}
     updates = [change for suspect in comparison.suspects if (change := _update(suspect, dry_runs)) is not None]
     changes = [
         *map(_create, comparison.missing),
@@ -213,7 +216,7 @@ def _excused(suspects: Sequence[Suspect], dry_runs: DryRuns) -> DryRuns:
     """
     unlabelled = {suspect.manifest.project for suspect in suspects if _lost_label(suspect)}
     excused = {
-        suspect.manifest.ref: _merged(suspect.live, suspect.manifest.body)
+        suspect.manifest.ref: merged(suspect.live, suspect.manifest.body)
         for suspect in suspects
         if suspect.manifest.project in unlabelled and isinstance(dry_runs.get(suspect.manifest.ref), Forbidden)
     }
@@ -222,12 +225,6 @@ def _excused(suspects: Sequence[Suspect], dry_runs: DryRuns) -> DryRuns:
 
 def _lost_label(suspect: Suspect) -> bool:
     return suspect.live["kind"] == "Namespace" and MANAGED_BY not in suspect.live["metadata"].get("labels", {})
-
-
-def _merged(live: Any, wanted: Any) -> Any:  # noqa: ANN401 - JSON
-    if isinstance(live, dict) and isinstance(wanted, dict):
-        return {**live, **{key: _merged(live.get(key), value) for key, value in wanted.items()}}
-    return wanted
 
 
 def _foreign(comparison: Comparison) -> Iterator[Refusal]:
@@ -254,6 +251,17 @@ def _ending(comparison: Comparison, declaration: Declaration) -> Iterator[Refusa
                 f"namespace {name} is being deleted; project {project} waits until it is gone: {why_ending(namespace)}"
             )
             yield Refusal(text, way_out_of(namespace), project)
+
+
+def _stranded(declaration: Declaration, comparison: Comparison, seen: Observation) -> Iterator[Refusal]:
+    """New projects whose ClusterQueue isn't there. One that lives goes on: access must end when git says so."""
+    new = {manifest.project for manifest in comparison.missing if manifest.ref.kind == "Namespace"}
+    known = {body["metadata"]["name"] for body in seen.queues.get("ClusterQueue", ())}
+    for name in sorted(new & declaration.projects.keys()) if "ClusterQueue" in seen.queues else ():
+        queue = declaration.projects[name].cluster_queue
+        if queue not in known:
+            text = f"there is no ClusterQueue {queue}: project {name} isn't created"
+            yield Refusal(text, "name one that is there: kubectl get clusterqueues", name)
 
 
 def _refused(suspects: Iterable[Suspect], dry_runs: DryRuns) -> Iterator[Refusal]:

@@ -64,12 +64,12 @@ class FakeCluster:
         }
         self.objects[_ref(CONFIG_MAP, note)] = note
         for name in ("gpu-shared", "fake-shared"):
-            queue: Body = {"metadata": {"name": name}, "spec": {}}
+            queue: Body = {"metadata": {"name": name}, "spec": {"namespaceSelector": {}}}
             self.objects[_ref(CLUSTER_QUEUE, queue)] = queue
 
     def list(self, resource: Resource, *, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
         """As the API answers; the only selector is jobq's own."""
-        assert labels in {"", f"{MANAGED_BY}={MANAGER}"}
+        assert labels in {"", f"{MANAGED_BY}={MANAGER}", "app.kubernetes.io/name=kueue"}
         assert not fields
         found = [
             body
