@@ -79,12 +79,12 @@ def observe(cluster: Cluster, notes: Mapping[str, Body]) -> Observation:
     return Observation(live, notes, readable, unreadable, unlisted)
 
 
-def read_kueue_version(cluster: Cluster) -> Version | None:
+def read_kueue_version(cluster: Cluster, namespaces: Sequence[str] = ("", KUEUE_NAMESPACE)) -> Version | None:
     """Kueue's version, by the image of its Deployment. None where it can't be told: no right to look, no such tag.
 
-    Looked for in all namespaces, and where that isn't allowed, in Kueue's usual one.
+    Looked for in all namespaces, and where that isn't allowed, in Kueue's usual one: the reconciler may look only there.
     """
-    for namespace in ("", KUEUE_NAMESPACE):
+    for namespace in namespaces:
         try:
             found = cluster.list(DEPLOYMENT, namespace=namespace, labels=_KUEUE_LABEL).items
         except ClusterError:
@@ -144,7 +144,7 @@ def ask(cluster: Cluster, questions: Questions) -> Answers:
             dict(zip(refs, dry_runs, strict=True)),
             _readable(lists[WORKLOAD]),
             _readable(lists[JOB_METADATA]),
-            read_kueue_version(cluster) if questions.kueue else None,
+            read_kueue_version(cluster, [KUEUE_NAMESPACE]) if questions.kueue else None,
             {
                 f"{resource.kind}s of {namespace}": str(found)
                 for resource, answers in lists.items()
