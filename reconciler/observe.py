@@ -82,7 +82,7 @@ def observe(cluster: Cluster, notes: Mapping[str, Body]) -> Observation:
 def read_kueue_version(cluster: Cluster, namespaces: Sequence[str] = ("", KUEUE_NAMESPACE)) -> Version | None:
     """Kueue's version, by the image of its Deployment. None where it can't be told: no right to look, no such tag.
 
-    Looked for in all namespaces, and where that isn't allowed, in Kueue's usual one: the reconciler may look only there.
+    Looked for in all namespaces, or where that isn't allowed in Kueue's usual one: the reconciler may look there only.
     """
     for namespace in namespaces:
         try:
