@@ -78,6 +78,7 @@ COMMANDS = Table(
             "validate": Entry("check the project files of a work tree", "cli.operator.validate"),
             "render": Entry("show the objects that projects become", "cli.operator.render"),
             "plan": Entry("show what reconcile would change", "cli.operator.plan"),
+            "approve": Entry("approve what a plan disrupts", "cli.operator.approve"),
             "reconcile": Entry("make the cluster what the commit says", "cli.operator.reconcile"),
             "bootstrap": Entry("install what the cluster needs once", "cli.operator.bootstrap"),
             "doctor": Entry("check cluster and repository, and say what helps", "cli.operator.doctor"),

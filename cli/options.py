@@ -74,6 +74,7 @@ Repo = Annotated[Path, Option("--repo", metavar="DIR", help="The projects reposi
 Ref = Annotated[str, Option("--ref", metavar="REV", help="Commit, branch or tag to read.")]
 ExitCode = Annotated[bool, Option("--exit-code", help="Exit 3 where changes are pending.")]
 Approved = Annotated[str, Option("--approved", metavar="DIGEST", help="Approve what the plan of this digest disrupts.")]
+Digest = Annotated[str, Argument(metavar="DIGEST", help="The digest that a refused plan shows.")]
 Only = Annotated[str, Option("--only", metavar="PROJECT,...", help="Only these projects: all others stay as they are.")]
 Rewind = Annotated[bool, Option("--rewind", help="A commit that doesn't follow the last applied one is meant.")]
 AllowOlder = Annotated[bool, Option("--allow-older", help="This jobq may go on where a newer one has reconciled.")]

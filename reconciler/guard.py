@@ -77,7 +77,7 @@ _OUT_OF_ORDER = {
         "a cluster has one projects repository; if this one is to take over: --rewind",
     ),
     Relation.ABSENT: (
-        "{last}, the commit that was applied last, isn't here: another repository, or history rewritten?",
+        "{last}, the commit that was applied last, isn't here{trouble}: another repository, or history rewritten?",
         "a cluster has one projects repository; fetch all of its branches; if this one is to take over: --rewind",
     ),
     Relation.UNKNOWN: (
@@ -127,7 +127,7 @@ def _disruption(plan: Plan, settings: Settings, approvals: Sequence[Approval], t
         reasons.append(f"archived projects would come back with all they hold: {_shown(plan.restored)}")
     given = [*([terms.approved] if terms.approved else []), *map(str, approvals)]
     stale = f"; approved are other plans: {', '.join(given)}" if given else ""
-    way_out = f"read the plan; if it is meant: jobq reconcile --approved {plan.disruption}"
+    way_out = f"read the plan; if it is meant: jobq approve {plan.disruption} (or reconcile --approved)"
     yield Refusal("; ".join(reasons) + stale, way_out)
 
 

@@ -110,5 +110,6 @@ def failure(said: str, repo: Path) -> SourceError:
     """What git's own words mean, with the fix."""
     lines = [line for line in said.strip().splitlines() if line and not line.startswith(("hint:", "warning:"))]
     reason = lines[0].removeprefix("fatal: ").removeprefix("error: ") if lines else "git failed without a word"
+    reason = re.sub(r"://[^/@\s]*@", "://", reason)  # a remote's password
     fix = next((fix for word, fix in _FIXES if word in said), "ask git itself: git -C {repo} status")
     return SourceError(f"git can't read {repo}: {reason}", hint=fix.format(repo=repo))
