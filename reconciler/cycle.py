@@ -65,7 +65,8 @@ def plan_pass(
     answers = ask(cluster, questions_of(comparison, observed))
     plan = make_plan(declaration, comparison, answers, observed, hold_effects(holds, everything, today))
     approvals = [approval for approval in approvals_of(notes) if approval.holds(today)]
-    return Report(plan, Verdict((*order.refusals, *check(plan, declaration.settings, approvals, terms).refusals)))
+    verdict = check(plan, declaration.settings, approvals, terms)
+    return Report(plan, replace(verdict, refusals=(*order.refusals, *verdict.refusals)))
 
 
 def reconcile_pass(

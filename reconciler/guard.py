@@ -98,7 +98,9 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def check(plan: Plan, settings: Settings, approvals: Sequence[Approval], terms: Terms) -> Verdict:
     """What may be written of this plan. ``approvals`` are those on file that still hold."""
-    return Verdict((*_disruption(plan, settings, approvals, terms), *plan.refusals))
+    stale = terms.approved and terms.approved != plan.disruption
+    notices = [f"--approved {terms.approved} fits nothing in this plan: it is stale"] if stale else []
+    return Verdict((*_disruption(plan, settings, approvals, terms), *plan.refusals), notices)
 
 
 def must_pass(verdict: Verdict) -> None:
@@ -125,8 +127,7 @@ def _disruption(plan: Plan, settings: Settings, approvals: Sequence[Approval], t
         reasons.append(f"{count} of {plan.live} live projects would be disrupted; {limit} may be ({_shown(lost)})")
     if plan.restored:
         reasons.append(f"archived projects would come back with all they hold: {_shown(plan.restored)}")
-    given = [*([terms.approved] if terms.approved else []), *map(str, approvals)]
-    stale = f"; approved are other plans: {', '.join(given)}" if given else ""
+    stale = f"; approved is another plan: {', '.join(map(str, approvals))}" if approvals else ""
     way_out = f"read the plan; if it is meant: jobq approve {plan.disruption} (or reconcile --approved)"
     yield Refusal("; ".join(reasons) + stale, way_out)
 

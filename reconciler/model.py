@@ -455,6 +455,8 @@ class Verdict:
     """What the guard says: ``refusals`` of the whole run, or of the projects in ``skipped`` alone."""
 
     refusals: Sequence[Refusal] = ()
+    notices: Sequence[str] = ()
+    """What refuses nothing, and should be known: an approval that fits nothing."""
 
     @property
     def refused(self) -> bool:

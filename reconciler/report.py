@@ -13,9 +13,9 @@ from reconciler.model import (
     Outcome,
     Plan,
     Problem,
-    Refusal,
     Report,
     Result,
+    Verdict,
     Weight,
 )
 
@@ -66,7 +66,7 @@ def problems_data(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 def as_text(report: Report) -> str:
     """What it means first, then what is written, then the totals. Readable without colour; stable."""
     plan = report.plan
-    lines = [*_effect_lines(plan), *_refusal_lines(report.verdict.refusals), *_change_lines(plan.changes)]
+    lines = [*_effect_lines(plan), *_refusal_lines(report.verdict), *_change_lines(plan.changes)]
     lines += _outcome_lines(report) if report.applied else []
     return "\n".join([*lines, summary(report)])
 
@@ -98,11 +98,13 @@ def _effect_lines(plan: Plan) -> Iterator[str]:
         yield ""
 
 
-def _refusal_lines(refusals: Sequence[Refusal]) -> Iterator[str]:
-    for refusal in refusals:
+def _refusal_lines(verdict: Verdict) -> Iterator[str]:
+    for refusal in verdict.refusals:
         yield f"refused: {refusal.text}"
         yield f"  way out: {refusal.way_out}"
-    if refusals:
+    for notice in verdict.notices:
+        yield f"note: {notice}"
+    if verdict.refusals or verdict.notices:
         yield ""
 
 
@@ -186,6 +188,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "unchanged": plan.unchanged,
         "effects": [_effect_data(effect) for effect in plan.effects],
         "refusals": [{"text": r.text, "wayOut": r.way_out, "project": r.project} for r in report.verdict.refusals],
+        "notices": list(report.verdict.notices),
+        "unlisted": list(plan.unlisted),
         "changes": [_change_data(change, outcomes.get(change.ref)) for change in plan.changes],
         "applied": report.applied,
         "interrupted": report.interrupted,

@@ -174,7 +174,7 @@ def test_stale_approval(world: World) -> None:
     assert world.jobq("reconcile").code == 4
     world.repository.declare(SPEECH)
     stale = world.jobq("reconcile", "--approved", digest)
-    assert (stale.code, f"{digest} approves another plan" in stale.out) == (4, True)
+    assert (stale.code, f"--approved {digest} fits nothing in this plan: it is stale" in stale.out) == (4, True)
     world.repository.declare(VISION)
     assert world.jobq("reconcile", "--approved", digest).code == 0
 

@@ -22,9 +22,7 @@ def approve(digest: options.Digest, *, kubeconfig: options.Kubeconfig = "", cont
     approve: an admin, and never the reconciler itself.
     """
     if not _DIGEST.fullmatch(digest):
-        raise UsageError(
-            f"{digest!r} is no digest of a plan", hint="a plan that needs approval shows its 16 characters"
-        )
+        raise UsageError(f"{digest!r} is no digest of a plan", hint="a refused plan shows it: 16 characters")
     cluster = connect(kubeconfig=kubeconfig, context=context)
     standing = stage.approve(cluster, digest, who_am_i(cluster).name, clock.now())
     mine = next(each for each in standing if each.digest == digest)
