@@ -25,8 +25,8 @@ class Approval:
     digest: str
 
     def holds(self, today: date) -> bool:
-        """Whether it isn't too old."""
-        return (today - self.at.date()).days <= APPROVAL_DAYS
+        """Whether it isn't too old, nor of a day to come (but for clocks that differ)."""
+        return -1 <= (today - self.at.date()).days <= APPROVAL_DAYS
 
     def __str__(self) -> str:
         return f"{self.digest} (by {self.by}, {self.at:%Y-%m-%d %H:%M} UTC)"
