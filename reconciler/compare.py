@@ -90,7 +90,7 @@ def _needs_replacing(suspect: Suspect) -> bool:
 
 
 def _at(body: Body, names: Path) -> Any:  # noqa: ANN401 - JSON
-    return _value(body, tuple(f"f:{name}" for name in names))
+    return value_at(body, tuple(f"f:{name}" for name in names))
 
 
 def project_of(live: Body) -> str:
@@ -133,7 +133,7 @@ def _is_adopted(namespace: Body) -> bool:
     """Whether an admin's `jobq project adopt` put our labels there."""
     path = ("f:metadata", "f:labels", f"f:{PROJECT_LABEL}")
     entries = namespace["metadata"].get("managedFields", ())
-    return any(entry.get("manager") == PEOPLE and path in set(_paths(entry.get("fieldsV1", {}))) for entry in entries)
+    return any(entry.get("manager") == PEOPLE and path in set(paths(entry.get("fieldsV1", {}))) for entry in entries)
 
 
 def is_ours(live: Body, homes: Mapping[str, str]) -> bool:
@@ -165,9 +165,9 @@ def is_equal(manifest: Manifest, live: Body) -> bool:
         return False
     kind = BY_KIND[manifest.ref.group, manifest.ref.kind]
     wanted = dict(leaves(manifest.body, kind))
-    if set(wanted) != set(_paths(entry.get("fieldsV1", {}))):
+    if set(wanted) != set(paths(entry.get("fieldsV1", {}))):
         return False
-    return all(same(value, _value(live, path), _names(path), kind) for path, value in wanted.items())
+    return all(same(value, value_at(live, path), _names(path), kind) for path, value in wanted.items())
 
 
 def own_entry(live: Body) -> Body | None:
@@ -184,28 +184,14 @@ def owns(live: Body, *path: str) -> bool:
     return all((node := node.get(step)) is not None for step in path)
 
 
-def takers(manifest: Manifest, live: Body) -> tuple[str, ...]:
-    """Who owns leaves that are ours to own, as ``kubectl-edit (10:32 UTC)``: a client, never a person."""
-    kind = BY_KIND[manifest.ref.group, manifest.ref.kind]
-    entry = own_entry(live) or {}
-    lost = {path for path, _ in leaves(manifest.body, kind)} - set(_paths(entry.get("fieldsV1", {})))
-    entries = live["metadata"].get("managedFields", ())
-    others = (other for other in entries if other.get("manager") not in {MANAGER, PEOPLE})
-    return tuple(
-        f"{other['manager']} ({other.get('time', '')})"
-        for other in others
-        if lost & set(_paths(other.get("fieldsV1", {})))
-    )
-
-
 def contested(manifest: Manifest, live: Body) -> frozenset[Path]:
     """The leaves of a manifest that an apply would take back: not ours by now, or of another value."""
     kind = BY_KIND[manifest.ref.group, manifest.ref.kind]
-    held = set(_paths((own_entry(live) or {}).get("fieldsV1", {})))
+    held = set(paths((own_entry(live) or {}).get("fieldsV1", {})))
     return frozenset(
         path
         for path, value in leaves(manifest.body, kind)
-        if path not in held or not same(value, _value(live, path), _names(path), kind)
+        if path not in held or not same(value, value_at(live, path), _names(path), kind)
     )
 
 
@@ -268,12 +254,12 @@ def _key(fields: Mapping[str, object]) -> str:
     return f"k:{json.dumps(fields, sort_keys=True, separators=(',', ':'))}"
 
 
-def _paths(fields: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
+def paths(fields: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
     """The leaves of a FieldsV1 tree: nodes with nothing but themselves in them."""
     for step, inner in fields.items():
         if step != ".":
             if any(name != "." for name in inner):
-                yield from _paths(inner, (*path, step))
+                yield from paths(inner, (*path, step))
             else:
                 yield (*path, step)
 
@@ -283,7 +269,8 @@ def _names(path: Path) -> Path:
     return tuple(step[2:] if step.startswith("f:") else "*" for step in path)
 
 
-def _value(node: Any, path: Path) -> Any:  # noqa: ANN401 - JSON
+def value_at(node: Any, path: Path) -> Any:  # noqa: ANN401 - JSON
+    """What stands at a FieldsV1 path; None where nothing does."""
     for step in path:
         node = _step(node, step)
         if node is None:

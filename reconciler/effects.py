@@ -34,6 +34,10 @@ def effects_of(
     yield from _jobs_that_go_on(access, answers)
     yield from limit_effects(changes, seen.live, answers)
     yield from _unchecked_moves(changes, answers)
+    for change in changes:
+        for field in change.left:
+            text = f"{change.ref}: no file wants {field} any more, but it stays"
+            yield Effect(EffectKind.LEFT_OVER, change.project, text, Weight.WARNING, refs=[change.ref])
     for question, reason in answers.unanswered.items():
         yield Effect(EffectKind.UNREADABLE, "", f"{question} are not counted: {reason}", Weight.WARNING)
 

@@ -8,9 +8,10 @@ grow.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.compare import Comparison, contested, is_equal, takers, without
+from reconciler.compare import Comparison, contested, is_equal, without
 from reconciler.kinds import Path
 from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, Body, Manifest, ObjectRef, Outcome, Result, Suspect
+from reconciler.takers import takers
 
 MOST_IN_A_ROW = 5
 PAUSE_SECONDS = 5.0
@@ -114,7 +115,7 @@ class Fights:
         return replace(suspect, manifest=replace(suspect.manifest, body=body))
 
     def _may(self, suspect: Suspect, paths: frozenset[Path], now: float) -> bool:
-        rivals = " and ".join(taker.partition(" (")[0] for taker in takers(*_pair(suspect)))
+        rivals = " and ".join(sorted({taker.client for taker in takers(*_pair(suspect)).values()}))
         return self._may_now(suspect.manifest.ref, paths, rivals or "somebody who removes it", now)
 
     def _may_whole(self, ref: ObjectRef, rivals: str, now: float) -> bool:

@@ -288,6 +288,8 @@ class FieldChange:
     path: str
     before: Any
     after: Any
+    taken_from: str = ""
+    """From which client it is taken back, and when that wrote last: ``kubectl-edit, 2027-01-15 10:32 UTC``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +304,8 @@ class Change:
     uid: str = ""
     fields: Sequence[FieldChange] = ()
     origin: Origin | None = None
+    left: Sequence[str] = ()
+    """Fields of ours that should go and stay, since somebody else owns them too."""
 
 
 class Weight(StrEnum):
@@ -333,6 +337,8 @@ class EffectKind(StrEnum):
     LIMIT_BELOW_USE = "limit-below-use"
     LIMIT_UNKNOWN = "limit-unknown"
     """A limit where it isn't known how much is in use."""
+    LEFT_OVER = "left-over"
+    """A field that jobq owned and wants no more stays: somebody else owns it too."""
     UNCHECKED_MOVE = "unchecked-move"
     """A LocalQueue is deleted, and Kueue's version can't be told."""
     COPY = "copy"

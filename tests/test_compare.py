@@ -8,11 +8,12 @@ import pytest
 
 from reconciler.archive import archived
 from reconciler.cluster import Body
-from reconciler.compare import compare, is_equal, is_ours, leaves, own_entry, owned, project_namespaces, takers
+from reconciler.compare import compare, is_equal, is_ours, leaves, own_entry, owned, project_namespaces
 from reconciler.kinds import BY_KIND, PROJECT_KINDS
 from reconciler.model import Manifest, ObjectRef, Origin, Snapshot
 from reconciler.render import render
 from reconciler.source import templates
+from reconciler.takers import shown, takers
 from tests.fakes import all_live, as_live, fields
 from tests.laws import TODAY, declared
 
@@ -192,8 +193,9 @@ def test_takers() -> None:
     added = {"manager": "other", "operation": "Update", "fieldsV1": {"f:data": {"f:extra": {}}}}
     body["metadata"]["managedFields"] += [took, added]
     found = takers(BY_NAME["ConfigMap"], body)
-    assert len(found) == 1
-    assert found[0].startswith("kubectl-edit (")
+    assert {shown(path): str(taker) for path, taker in found.items()} == {
+        "data.queue": "kubectl-edit, 2027-01-15 10:32 UTC"
+    }
 
 
 # ------------------------------------------------------------------------------------------------ places

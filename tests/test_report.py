@@ -14,7 +14,7 @@ from reconciler.errors import Rejected
 from reconciler.model import Effect, EffectKind, Origin, Problem, Report, Result, Settings, Snapshot
 from reconciler.report import MARKDOWN_LIMIT, as_json, as_markdown, as_text, problems_data, problems_text, summary
 from reconciler.source import templates
-from reconciler.terms import Terms
+from reconciler.terms import Kinship, Relation, Terms
 from tests.fakes import FakeCluster
 from tests.golden import same_as_kept
 from tests.laws import declared
@@ -68,9 +68,15 @@ def told(story: Story) -> Report:
         cycle.reconcile_pass(cluster, declaration, PACKAGED, TODAY, stop, terms=Terms(approved=plan.disruption))
     today = TODAY + timedelta(days=story.days)
     declaration = declared(story.now, story.disrupted)
+    if story.before and story.now != story.before[-1]:
+        declaration = replace(declaration, commit="decaf")
     if story.applied:
-        return cycle.reconcile_pass(cluster, declaration, PACKAGED, today, threading.Event())
-    return cycle.plan_pass(cluster, declaration, PACKAGED, today)
+        return cycle.reconcile_pass(cluster, declaration, PACKAGED, today, threading.Event(), lineage=_descends)
+    return cycle.plan_pass(cluster, declaration, PACKAGED, today, lineage=_descends)
+
+
+def _descends(_last: str) -> Kinship:
+    return Kinship(Relation.FOLLOWS)
 
 
 @pytest.mark.parametrize("name", STORIES)
