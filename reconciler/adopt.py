@@ -80,9 +80,10 @@ def find_adoptee(
 def adopt(cluster: Cluster, adoptee: Adoptee) -> None:
     """Set both labels, on exactly the namespace that was looked at. Raises: Conflict where it has changed since."""
     metadata = adoptee.namespace["metadata"]
-    seen = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+    seen = {key: metadata[key] for key in ("name", "uid", "resourceVersion")}
+    labelled = {"metadata": {**seen, "labels": dict(adoptee.labels)}}
     try:
-        cluster.patch(NAMESPACE, metadata["name"], {"metadata": {**seen, "labels": dict(adoptee.labels)}})
+        cluster.claim(NAMESPACE, {"apiVersion": NAMESPACE.api_version, "kind": NAMESPACE.kind, **labelled})
     except Conflict as conflict:
         text = f"namespace {metadata['name']} has changed since it was looked at"
         raise Conflict(text, hint=f"look again: jobq project adopt {adoptee.project.name}") from conflict

@@ -83,8 +83,8 @@ class Cluster(Protocol):
     def create(self, resource: Resource, body: Body, *, namespace: str = "", dry_run: bool = False) -> Body:
         """POST. Raises: Conflict where the name is taken."""
 
-    def patch(self, resource: Resource, name: str, body: Body, *, namespace: str = "") -> Body:
-        """JSON merge patch, as a person who asks for it; a uid or resourceVersion in it must fit. Raises: Conflict."""
+    def claim(self, resource: Resource, body: Body) -> Body:
+        """Server-side apply by the field manager of people, with force. Raises: Conflict where ``uid`` doesn't fit."""
 
     def delete(
         self, resource: Resource, name: str, *, namespace: str = "", uid: str = "", background: bool = True

@@ -42,7 +42,6 @@ SILENCE_SECONDS = 150
 
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
-_MERGE = "application/merge-patch+json"
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _ANSWERS: Mapping[int, type[ClusterError]] = {
     401: Unauthorized,
@@ -220,9 +219,16 @@ class KubeCluster:
 
     def apply(self, resource: Resource, body: Body, *, dry_run: bool = False) -> Body:
         """Server-side apply by field manager ``jobq``, with force. The object as it is, or would be, afterwards."""
+        return self._applied(resource, body, MANAGER, dry_run=dry_run)
+
+    def claim(self, resource: Resource, body: Body) -> Body:
+        """The same by the field manager of people. Raises: Conflict where a uid or resourceVersion doesn't fit."""
+        return self._applied(resource, body, PEOPLE)
+
+    def _applied(self, resource: Resource, body: Body, manager: str, *, dry_run: bool = False) -> Body:
         meta = body["metadata"]
         namespace, name = meta.get("namespace", ""), meta["name"]
-        query = {"fieldManager": MANAGER, "force": "true", "dryRun": "All" if dry_run else ""}
+        query = {"fieldManager": manager, "force": "true", "dryRun": "All" if dry_run else ""}
         doing = f"apply {resource} {_named(namespace, name)}"
         return self._body("PATCH", _path(resource, namespace, name), doing, query, msgspec.json.encode(body), _APPLY)
 
@@ -233,12 +239,6 @@ class KubeCluster:
         query = {"fieldManager": PEOPLE, "fieldValidation": "Strict", "dryRun": "All" if dry_run else ""}
         doing = f"create {resource} {_named(namespace, meta.get('name', ''))}".rstrip()
         return self._body("POST", _path(resource, namespace), doing, query, body, _JSON)
-
-    def patch(self, resource: Resource, name: str, body: Body, *, namespace: str = "") -> Body:
-        """JSON merge patch by the field manager of people. Raises: NotFound; Conflict where it names another object."""
-        doing = f"patch {resource} {_named(namespace, name)}"
-        query = {"fieldManager": PEOPLE, "fieldValidation": "Strict"}
-        return self._body("PATCH", _path(resource, namespace, name), doing, query, body, _MERGE)
 
     def delete(
         self, resource: Resource, name: str, *, namespace: str = "", uid: str = "", background: bool = True

@@ -45,7 +45,7 @@ class Mirror:
         self.read = cluster.read
         self.watch = cluster.watch
         self.apply = cluster.apply
-        self.patch = cluster.patch
+        self.claim = cluster.claim
         self.create = cluster.create
         self.delete = cluster.delete
         self.log = cluster.log

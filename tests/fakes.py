@@ -125,8 +125,8 @@ class FakeCluster:
         """Nobody creates here."""
         raise NotImplementedError
 
-    def patch(self, resource: Resource, name: str, body: Body, *, namespace: str = "") -> Body:
-        """Nobody patches here."""
+    def claim(self, resource: Resource, body: Body) -> Body:
+        """Nobody claims here."""
         raise NotImplementedError
 
     def read(self, path: str) -> Body:

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reconciler.cluster import Body, Resource
+from reconciler.errors import NotFound
 from reconciler.kinds import (
     CLUSTER_QUEUE,
     CLUSTER_ROLE,
@@ -151,6 +152,13 @@ def raise_project(
         _apply(plane, resource, body)
     _apply(plane, CONFIG_MAP, _entry(name, members, queue, entry))
     return Stage(plane, name, home)
+
+
+def force_away(admin: KubeCluster, namespace: str) -> None:
+    """Take a namespace and its catalogue entry away without waiting, whatever a test left of them."""
+    for resource, name, where in ((NAMESPACE, namespace, ""), (CONFIG_MAP, namespace, "jobq-system")):
+        with suppress(NotFound):
+            admin.delete(resource, name, namespace=where)
 
 
 def _apply(plane: Plane, resource: Resource, body: Body) -> None:

@@ -28,6 +28,9 @@ CONTROLLERS: Final = (
     "resourcequota-controller",
     "job-controller",
     "cronjob-controller",
+    "deployment-controller",
+    "replicaset-controller",
+    "statefulset-controller",
     "ttl-after-finished-controller",
     "pod-garbage-collector-controller",
     "node-lifecycle-controller",
@@ -179,7 +182,7 @@ def api_server(place: Place) -> Component:
 
 
 def controller_manager(place: Place) -> Component:
-    """The controllers that jobs, namespaces, quotas and claims need."""
+    """The controllers that workloads, namespaces, quotas and claims need."""
     options = {
         **_client(place, CONTROLLER_MANAGER, place.ports.controller_manager),
         "use-service-account-credentials": "true",
