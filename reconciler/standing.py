@@ -22,6 +22,8 @@ from reconciler.errors import (
 )
 from reconciler.lineage import kinship
 from reconciler.model import Declaration, Manifest, Report
+from reconciler.notes import state_of
+from reconciler.observe import read_notes
 from reconciler.render import Templates, render
 from reconciler.terms import Terms
 
@@ -74,9 +76,12 @@ class Standing:
         terms: Terms,
         restrain: Restrain,
     ) -> Attempt:
-        """A pass over the newest commit; where that is refused as a whole, over the one in force."""
+        """A pass over the newest commit; where that is refused as a whole, over the one in force.
+
+        Nothing is in force at first: then it is the commit that was applied here last, by whomever.
+        """
         held_back: list[HeldBack] = []
-        for choice in self._choices(newest):
+        for choice in self._choices(newest, cluster):
             if isinstance(choice, HeldBack):
                 held_back.append(choice)
                 continue
@@ -111,12 +116,22 @@ class Standing:
             self._manifests = kept | {key: render(declaration, templates, today)}
         return self._manifests[key]
 
-    def _choices(self, newest: str) -> Iterator[_Declared | HeldBack]:
+    def _choices(self, newest: str, cluster: Cluster) -> Iterator[_Declared | HeldBack]:
         if self._newest is None or self._newest.commit != newest or _may_pass(self._newest):
             self._newest = self._read(newest)
         yield self._newest
-        if self._in_force is not None and self._in_force is not self._newest:
-            yield self._in_force
+        before = self._in_force or self._last_applied(cluster)
+        if before is not None and before.commit != newest:
+            yield before
+
+    def _last_applied(self, cluster: Cluster) -> _Declared | None:
+        """None where the cluster can't say, or this repository doesn't have it: then nothing is in force."""
+        try:
+            state = state_of(read_notes(cluster))
+        except ClusterError:
+            return None
+        found = None if state is None else self._read(state.commit)
+        return found if isinstance(found, _Declared) else None
 
     def _read(self, commit: str) -> _Declared | HeldBack:
         try:

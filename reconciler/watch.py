@@ -133,7 +133,7 @@ class Watch:
         if order.fetches and (upstream := source.upstream_of(order.repo, ref)):
             ref = upstream
             self._inbox.put(Noted(f"reads {upstream}, which is fetched every {order.rhythm.fetch:g} s"))
-        self._lookout = Lookout(_repository(order, ref), order.rhythm, self._repository_ears())
+        self._lookout = Lookout(repository_of(order, ref), order.rhythm, self._repository_ears())
         identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
         self._leadership = Leadership(
             cluster, identity, clock.now, self._led, lambda error: self._note(f"lease: {error}"), order.tenure
@@ -325,7 +325,8 @@ class Watch:
             state.passed = time.time()
 
 
-def _repository(order: Order, ref: str) -> Repository:
+def repository_of(order: Order, ref: str) -> Repository:
+    """How an order's repository is asked for that revision."""
     return Repository(
         commit=lambda: source.commit_of(order.repo, ref),
         places=lambda: Places(source.git_folders(order.repo), links_to(order.repo)),
