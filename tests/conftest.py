@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.kube import KubeCluster, connect
 from tests.controlplane.fixture import plane
 from tests.controlplane.plane import Extent, Plane, start
 from tests.proxy import Proxy, proxied
 from tests.repository import Repository
 from tests.world import World, clear, install
 
-__all__ = ["api_plane", "plane", "proxy", "repository", "whole_plane", "world"]
+__all__ = ["api_plane", "plane", "proxy", "repository", "through", "whole_plane", "world"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background job, which programs under test inherit
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -53,3 +54,11 @@ def proxy(world: World, tmp_path: Path) -> Iterator[Proxy]:
     """A proxy before that API server, as the reconciler: ``world.jobq(..., kubeconfig=proxy.kubeconfig)``."""
     with proxied(world.kubeconfig, world.plane.directory / "pki", tmp_path / "proxy") as made:
         yield made
+
+
+@pytest.fixture
+def through(proxy: Proxy) -> Iterator[KubeCluster]:
+    """The cluster as the reconciler sees it through the proxy."""
+    cluster = connect(kubeconfig=str(proxy.kubeconfig))
+    yield cluster
+    cluster.close()

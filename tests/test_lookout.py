@@ -200,7 +200,7 @@ def test_without_events(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, watcher: Callable[..., Iterator[object]], why: str
 ) -> None:
     """Where the file system tells nothing, commits are noticed at the interval; the mode is said once."""
-    monkeypatch.setattr(lookout.watchfiles, "watch", watcher)
+    monkeypatch.setattr("watchfiles.watch", watcher)
     monkeypatch.setattr(lookout, "_GRACE_SECONDS", 0.1)
     repository.commit()
     with looking(repository.root, poll=0.1) as (_, heard):

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,6 @@ from tests.proxy import Proxy
 from tests.world import World
 
 NOTES = "jobq-system"
-
-
-@pytest.fixture
-def through(proxy: Proxy) -> Iterator[KubeCluster]:
-    """The cluster as the reconciler sees it through the proxy."""
-    cluster = connect(kubeconfig=str(proxy.kubeconfig))
-    yield cluster
-    cluster.close()
 
 
 def entry(name: str = "proxied", **data: str) -> Document:
