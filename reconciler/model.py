@@ -401,10 +401,11 @@ def sentence(
     """An effect in words, of one or of many projects."""
     amounts = ", ".join(f"{_amount(what, number)} {what}" for what, number in counts.items())
     end = f" ({amounts})" if amounts else ""
+    where, who = shortened(projects), shortened(people)
     if kind in ACCESS_KINDS:
-        return f"{', '.join(people)} in {', '.join(projects)}: {text}{end}"
-    whom = f" to {', '.join(people)}" if people else ""
-    return f"{', '.join(projects)}: {text}{whom}{end}" if projects else f"{text}{whom}{end}"
+        return f"{who} in {where}: {text}{end}"
+    whom = f" to {who}" if who else ""
+    return f"{where}: {text}{whom}{end}" if where else f"{text}{whom}{end}"
 
 
 def shortened(names: Sequence[str], most: int = 5) -> str:

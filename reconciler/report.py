@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from reconciler.folding import fold_changes, fold_effects, totals_of, totals_text
 from reconciler.model import (
-    SOURCE_ANNOTATION,
     Action,
     Change,
     Effect,
@@ -31,8 +31,8 @@ _VERBS = {
     Action.REPLACE: "to replace",
     Action.DELETE: "to delete",
 }
-_MOST_ALIKE = 3
-"""Equal changes beyond this many are folded into one line."""
+_LONGEST = 300
+"""Characters of a value that are shown; JSON has all of them."""
 
 
 def problems_text(problems: Iterable[Problem]) -> str:
@@ -66,7 +66,7 @@ def problems_data(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 def as_text(report: Report) -> str:
     """What it means first, then what is written, then the totals. Readable without colour; stable."""
     plan = report.plan
-    lines = [*_effect_lines(plan), *_refusal_lines(report.verdict), *_change_lines(plan.changes)]
+    lines = [*_total_lines(plan), *_effect_lines(plan), *_refusal_lines(report.verdict), *_change_lines(plan.changes)]
     lines += _outcome_lines(report) if report.applied else []
     return "\n".join([*lines, summary(report)])
 
@@ -90,18 +90,30 @@ def _totals(report: Report) -> list[str]:
     return totals or ([] if report.verdict.refusals else ["in sync"])
 
 
+def _total_lines(plan: Plan) -> Iterator[str]:
+    if text := totals_text(plan):
+        yield _line(text)
+        yield ""
+
+
+def _line(text: str) -> str:
+    """A text as one line that no terminal obeys."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def _effect_lines(plan: Plan) -> Iterator[str]:
     marks = {Weight.DISRUPTIVE: "!", Weight.WARNING: "warning:", Weight.INFO: " "}
-    for effect in plan.effects:
-        yield f"{marks[effect.weight]} {effect}"
+    for weight, text in fold_effects(plan.effects):
+        yield _line(f"{marks[weight]} {text}")
     if plan.effects:
         yield ""
 
 
 def _refusal_lines(verdict: Verdict) -> Iterator[str]:
     for refusal in verdict.refusals:
-        yield f"refused: {refusal.text}"
-        yield f"  way out: {refusal.way_out}"
+        place = f"{refusal.project}: " if refusal.only else ""
+        yield _line(f"refused: {place}{refusal.text}")
+        yield _line(f"  way out: {refusal.way_out}")
     for notice in verdict.notices:
         yield f"note: {notice}"
     if verdict.refusals or verdict.notices:
@@ -110,60 +122,29 @@ def _refusal_lines(verdict: Verdict) -> Iterator[str]:
 
 def _change_lines(changes: Sequence[Change]) -> Iterator[str]:
     """Object by object; changes that are alike in many projects are folded into one line."""
-    for alike in _folded(changes):
-        first = alike[0]
+    for first, *more in fold_changes(changes):
         sign = _SIGNS[first.action]
-        if len(alike) > _MOST_ALIKE:
-            yield f"{sign} {len(alike)} x {first.ref.kind}, for example {first.ref}: {first.because}"
-        else:
-            for change in alike:
-                yield f"{sign} {change.ref}: {change.because}"
+        many = f"{len(more) + 1:,} x {first.ref.kind}, for example " if more else ""
+        yield _line(f"{sign} {many}{first.ref}: {first.because}")
         yield from _field_lines(first)
     if changes:
         yield ""
 
 
-def _folded(changes: Sequence[Change]) -> list[list[Change]]:
-    """Changes of one kind that do the same for the same reason, whatever file asks for it, by first appearance."""
-    groups: dict[tuple[object, ...], list[Change]] = {}
-    for change in changes:
-        fields = tuple(
-            (field.path, str(field.before), str(field.after))
-            for field in change.fields
-            if SOURCE_ANNOTATION not in field.path
-        )
-        place = change.origin.path if change.origin else ""
-        because = (
-            "" if change.action is Action.CREATE else change.because.partition(place)[0] if place else change.because
-        )
-        name = "" if change.ref.name == change.project else change.ref.name
-        groups.setdefault((change.action, change.ref.kind, name, because, fields), []).append(change)
-    kept = [group for group in groups.values() if len(group) > _MOST_ALIKE]
-    folded = {id(change) for group in kept for change in group}
-    singles = [[change] for change in changes if id(change) not in folded]
-    return [*kept, *singles]
-
-
-def _reason(change: Change) -> str:
-    """Why, without the file that says so."""
-    if change.action is Action.CREATE:
-        return ""
-    return change.because.partition(change.origin.path)[0] if change.origin else change.because
-
-
 def _field_lines(change: Change) -> Iterator[str]:
     for field in change.fields:
-        yield f"    {field.path}: {_shown(field.before)} -> {_shown(field.after)}"
+        yield _line(f"    {field.path}: {_shown(field.before)} -> {_shown(field.after)}")
 
 
 def _shown(value: object) -> str:
-    return "(absent)" if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    text = "(absent)" if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"
 
 
 def _outcome_lines(report: Report) -> Iterator[str]:
     for outcome in report.outcomes:
         if outcome.error:
-            yield f"{outcome.result} {outcome.change.ref}: {outcome.error}"
+            yield _line(f"{outcome.result} {outcome.change.ref}: {outcome.error}")
     if report.interrupted:
         yield "interrupted: what was in flight was finished; run again to go on"
 
@@ -186,13 +167,27 @@ def as_json(report: Report) -> dict[str, Any]:
         "disruption": plan.disruption,
         "projects": plan.projects,
         "unchanged": plan.unchanged,
+        "totals": _totals_data(plan),
         "effects": [_effect_data(effect) for effect in plan.effects],
-        "refusals": [{"text": r.text, "wayOut": r.way_out, "project": r.project} for r in report.verdict.refusals],
+        "refusals": [
+            {"text": refusal.text, "wayOut": refusal.way_out, "project": refusal.project, "only": refusal.only}
+            for refusal in report.verdict.refusals
+        ],
         "notices": list(report.verdict.notices),
         "unlisted": list(plan.unlisted),
         "changes": [_change_data(change, outcomes.get(change.ref)) for change in plan.changes],
         "applied": report.applied,
         "interrupted": report.interrupted,
+    }
+
+
+def _totals_data(plan: Plan) -> dict[str, int]:
+    totals = totals_of(plan)
+    return {
+        "lose": totals.lose,
+        "gain": totals.gain,
+        "limitsBelowUse": totals.limits_below_use,
+        "disrupted": totals.disrupted,
     }
 
 
@@ -204,6 +199,7 @@ def _effect_data(effect: Effect) -> dict[str, Any]:
         "weight": str(effect.weight),
         "people": list(effect.people),
         "counts": dict(effect.counts),
+        "objects": [str(ref) for ref in effect.refs],
     }
 
 
@@ -218,7 +214,11 @@ def _change_data(change: Change, outcome: Outcome | None) -> dict[str, Any]:
         "project": change.project,
         "because": change.because,
         "origin": str(change.origin) if change.origin else "",
-        "fields": [{"path": f.path, "before": f.before, "after": f.after} for f in change.fields],
+        "fields": [
+            {"path": field.path, "before": field.before, "after": field.after, "takenFrom": field.taken_from}
+            for field in change.fields
+        ],
+        "left": list(change.left),
     }
     return data if outcome is None else data | {"result": str(outcome.result), "error": outcome.error}
 
@@ -227,14 +227,35 @@ def _change_data(change: Change, outcome: Outcome | None) -> dict[str, Any]:
 
 
 def as_markdown(report: Report) -> str:
-    """For a comment on a pull request: totals first, never longer than GitHub takes."""
-    text = as_text(report)
-    head = f"**{_escaped(summary(report))}**\n\n"
-    body = "\n".join(f"    {line}" for line in text.splitlines()[:-1])  # indented code: nothing in it is markdown
-    if len(head) + len(body) <= MARKDOWN_LIMIT:
-        return head + body
-    cut = body[: MARKDOWN_LIMIT - len(head) - 100].rpartition("\n")[0]
-    return f"{head}{cut}\n\n(cut: {len(body) - len(cut)} more characters; run `jobq plan` to see them)"
+    """For a comment on a pull request: totals first, never longer than GitHub takes.
+
+    All that comes from files and cluster stands in indented code, where nothing is markup, link or mention.
+    """
+    plan = report.plan
+    head = f"**{_escaped(summary(report))}**"
+    meaning = [*_total_lines(plan), *_effect_lines(plan), *_refusal_lines(report.verdict)]
+    meaning += _outcome_lines(report) if report.applied else []
+    changes = list(_change_lines(plan.changes))
+    title = f"<details><summary>{len(plan.changes):,} object{'s' * (len(plan.changes) != 1)}</summary>"
+    room = MARKDOWN_LIMIT - len(head) - len(title) - 200
+    first, cut = _code(meaning, room)
+    second, cut_too = _code(changes, room - len(first))
+    sections = [head, first, f"{title}\n\n{second}\n\n</details>" if second else ""]
+    if cut or cut_too:
+        sections.append(f"(cut: {cut + cut_too:,} more lines; `jobq plan` shows them)")
+    return "\n\n".join(section for section in sections if section)
+
+
+def _code(lines: Sequence[str], room: int) -> tuple[str, int]:
+    """Lines as indented code, as many as there is room for, and how many are left out."""
+    said: list[str] = []
+    for place, line in enumerate(lines):
+        text = f"    {line}\n" if line else "\n"
+        room -= len(text)
+        if room < 0:
+            return "".join(said).rstrip("\n"), len(lines) - place
+        said.append(text)
+    return "".join(said).rstrip("\n"), 0
 
 
 def _escaped(text: str) -> str:
