@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import groupby
 
-from reconciler.compare import owns
 from reconciler.model import (
     SYSTEM_NAMESPACE,
     Action,
@@ -19,6 +18,7 @@ from reconciler.model import (
     Role,
     Weight,
 )
+from reconciler.ownership import owns
 
 Subject = tuple[str, str]
 """What RBAC calls kind and name: ``("Group", "oidc:vision")``."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from reconciler.compare import made_for, own_entry, project_of
 from reconciler.ending import is_ending, way_out_of, why_ending
 from reconciler.holdings import Contents, has_condition, is_finished, listed, name_of
 from reconciler.model import (
@@ -21,6 +20,7 @@ from reconciler.model import (
     Refusal,
     Settings,
 )
+from reconciler.ownership import made_for, own_entry, project_of
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 CLASS_LABEL = "kueue.x-k8s.io/priority-class"

@@ -3,12 +3,10 @@
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from reconciler.compare import own_entry, owned, project_of
 from reconciler.differences import bare, field_changes
 from reconciler.errors import ClusterError
 from reconciler.kinds import Path
 from reconciler.model import (
-    SYSTEM_NAMESPACE,
     Action,
     Body,
     Change,
@@ -18,6 +16,7 @@ from reconciler.model import (
     Suspect,
     shortened,
 )
+from reconciler.ownership import is_labelled, own_entry, owned, project_of
 from reconciler.takers import Taker, left_over, lost_leaves, shown, takers
 
 DryRuns = Mapping[ObjectRef, Body | ClusterError]
@@ -59,6 +58,9 @@ def update_of(suspect: Suspect, dry_runs: DryRuns, *, again: bool) -> Change | N
 def _why(suspect: Suspect, fields: Sequence[FieldChange], taken: Mapping[Path, Taker], *, again: bool) -> str:
     """What asks for the change: somebody else's edit, which is taken back, or a file."""
     origin = suspect.manifest.origin
+    if own_entry(suspect.live) is None and not is_labelled(suspect.live):
+        makers = " and ".join(str(taker) for taker in sorted(set(taken.values())))
+        return f"takes over what {makers or 'somebody'} made"
     if taken:
         return f"takes back {' and '.join(_takings(taken))}"
     if not fields:
@@ -99,8 +101,8 @@ def replace_of(suspect: Suspect) -> Change:
     )
 
 
-def delete_of(live: Body) -> Change:
-    """An object of ours that nobody wants."""
+def delete_of(live: Body, homes: Mapping[str, str]) -> Change:
+    """An object of ours that nobody wants; ``homes``: namespace -> project, as a binding may have lost its label."""
     ref = ObjectRef.of(live)
-    project = project_of(live) or (ref.namespace if ref.namespace != SYSTEM_NAMESPACE else ref.name)
+    project = homes.get(ref.namespace) or project_of(live)
     return Change(ref, Action.DELETE, project, "no file declares it any more", {}, live["metadata"]["uid"])

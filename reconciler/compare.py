@@ -1,37 +1,20 @@
 """Manifests and live objects -> what is equal, what is not provably so, what is missing, what is too much.
 
-Equal is judged by ownership: the leaves that our field manager owns are exactly those we want, and each has the wanted
-value. Then a server-side apply would change nothing, which is proven against the real server. Whatever isn't provably
-equal is a *suspect*: the server is asked by a dry-run. Defaulted, co-owned and foreign fields never come up.
-
-Paths are written as managedFields writes them (FieldsV1): ``f:spec``, ``k:{"name":"x"}``, ``v:"x"``.
+Whatever isn't provably equal is a *suspect*: the server is asked by a dry-run. Defaulted, co-owned and foreign fields
+never come up.
 """
 
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.amounts import AmountError, quantity
 from reconciler.ending import is_ending
+from reconciler.fixed import Fixed, why_fixed
 from reconciler.kinds import BY_KIND, Kind, Path
-from reconciler.model import (
-    MANAGED_BY,
-    MANAGER,
-    PEOPLE,
-    PROJECT_LABEL,
-    SOURCE_ANNOTATION,
-    SYSTEM_NAMESPACE,
-    Body,
-    Manifest,
-    ObjectRef,
-    Role,
-    Suspect,
-)
+from reconciler.model import SYSTEM_NAMESPACE, Body, Manifest, ObjectRef, Role, Suspect
+from reconciler.ownership import is_adopted, is_equal, is_labelled, own_entry, project_of, value_at
 
-_IDENTITY = frozenset({"apiVersion", "kind"})
 _OWN_BINDINGS = frozenset(f"jobq:{role}" for role in Role)
-_NOT_OWNED = frozenset({("metadata", "name"), ("metadata", "namespace")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +30,18 @@ class Comparison:
     """Of kinds that could not be listed: neither missing nor equal."""
     surplus: Sequence[Body] = ()
     """Ours, and wanted by nobody any more."""
+    kept: Sequence[Body] = ()
+    """The same, of a kind that holds people's data: never deleted."""
+    fixed: Mapping[ObjectRef, Fixed] = field(default_factory=dict)
+    """Live objects that can't become what is declared, each with the reason."""
     copies: Sequence[Body] = ()
     """They carry our labels, and are not ours."""
     foreign: Mapping[str, Body] = field(default_factory=dict)
     """Project -> the Namespace of its name that isn't ours; nothing of that project is compared."""
     ending: Mapping[str, Body] = field(default_factory=dict)
     """Project -> its Namespace, or a foreign one of its name, that is being deleted; nothing of it is compared."""
+    displaced: Mapping[str, Body] = field(default_factory=dict)
+    """Project -> its Namespace under another name than it shall have; nothing of that project is compared."""
 
 
 def compare(
@@ -65,7 +54,8 @@ def compare(
     homes_of = {m.project: live[m.ref] for m in manifests if m.ref.kind == "Namespace" and m.ref in live}
     ending = {project: body for project, body in homes_of.items() if is_ending(body)}
     foreign = {name: body for name, body in homes_of.items() if name not in ending and project_of(body) != name}
-    left_alone = {*foreign, *ending}
+    displaced = dict(_displaced(manifests, live))
+    left_alone = {*foreign, *ending, *displaced}
     wanted = [manifest for manifest in manifests if manifest.project not in left_alone]
     absent = [manifest for manifest in wanted if manifest.ref not in live]
     unknown = [m for m in absent if m.ref.kind in unlisted and ObjectRef("", "Namespace", "", m.ref.namespace) in live]
@@ -74,14 +64,49 @@ def compare(
     equal = [manifest for manifest, body in there if is_equal(manifest, body)]
     proven = {manifest.ref for manifest in equal}
     unproven = [Suspect(manifest, body) for manifest, body in there if manifest.ref not in proven]
-    replaced = [suspect for suspect in unproven if _needs_replacing(suspect)]
-    suspects = [suspect for suspect in unproven if not _needs_replacing(suspect)]
+    fixed = {suspect.manifest.ref: found for suspect in unproven if (found := why_fixed(suspect)) is not None}
+    free = [suspect for suspect in unproven if suspect.manifest.ref not in fixed]
+    replaced = [suspect for suspect in free if _needs_replacing(suspect)]
+    suspects = [suspect for suspect in free if not _needs_replacing(suspect)]
     refs = {manifest.ref for manifest in manifests} | set(homeless_entries(live))
     extra = [body for ref, body in live.items() if ref not in refs and body["kind"] != "Namespace"]
     homes = project_namespaces(live)
-    surplus = [body for body in extra if is_ours(body, homes)]
-    copies = [body for body in extra if _labelled(body) and not is_ours(body, homes)]
-    return Comparison(equal, suspects, replaced, missing, unknown, surplus, copies, foreign, ending)
+    mine = [body for body in extra if is_ours(body, homes)]
+    return Comparison(
+        equal=equal,
+        suspects=suspects,
+        replaced=replaced,
+        missing=missing,
+        unknown=unknown,
+        surplus=[body for body in mine if not _kind_of(body).kept],
+        kept=[body for body in mine if _kind_of(body).kept],
+        fixed=fixed,
+        copies=[body for body in extra if is_labelled(body) and not is_ours(body, homes)],
+        foreign=foreign,
+        ending=ending,
+        displaced=displaced,
+    )
+
+
+def _kind_of(live: Body) -> Kind:
+    ref = ObjectRef.of(live)
+    return BY_KIND[ref.group, ref.kind]
+
+
+def _displaced(manifests: Iterable[Manifest], live: Mapping[ObjectRef, Body]) -> Iterator[tuple[str, Body]]:
+    """Namespaces of projects that shall have another one: they can't be renamed, and a second one is never made.
+
+    One that only carries the labels, such as a copy, counts as long as the project has none of the right name.
+    """
+    wanted: dict[str, set[ObjectRef]] = {}
+    for manifest in manifests:
+        if manifest.ref.kind == "Namespace":
+            wanted.setdefault(manifest.project, set()).add(manifest.ref)
+    homes = project_namespaces(live)
+    for ref, body in live.items():
+        right = wanted.get(project_of(body)) if ref.kind == "Namespace" else None
+        if right and ref not in right and (ref.name in homes or not any(one in live for one in right)):
+            yield project_of(body), body
 
 
 def _needs_replacing(suspect: Suspect) -> bool:
@@ -93,18 +118,13 @@ def _at(body: Body, names: Path) -> Any:  # noqa: ANN401 - JSON
     return value_at(body, tuple(f"f:{name}" for name in names))
 
 
-def project_of(live: Body) -> str:
-    """The project that an object's labels name, ``""`` without our label."""
-    return str(live["metadata"].get("labels", {}).get(PROJECT_LABEL, ""))
-
-
 def project_namespaces(live: Mapping[ObjectRef, Body]) -> dict[str, str]:
     """The namespaces that are projects, each with its project's name; also where the managed-by label was lost.
 
     Made by us, or adopted by an admin: the label alone proves nothing, a copy carries it too.
     """
     namespaces = (body for ref, body in live.items() if ref.kind == "Namespace" and project_of(body))
-    ours = (body for body in namespaces if own_entry(body) is not None or _is_adopted(body))
+    ours = (body for body in namespaces if own_entry(body) is not None or is_adopted(body))
     return {body["metadata"]["name"]: project_of(body) for body in ours}
 
 
@@ -123,19 +143,6 @@ def _is_entry(ref: ObjectRef) -> bool:
     return ref.kind == "ConfigMap" and ref.namespace == SYSTEM_NAMESPACE
 
 
-def made_for(namespace: Body) -> str:
-    """The project whose file a Namespace says it was made from, whatever became of its labels; ``""`` for none."""
-    path = str(namespace["metadata"].get("annotations", {}).get(SOURCE_ANNOTATION, "")).partition("@")[0]
-    return path.removeprefix("projects.d/").removesuffix(".yaml")
-
-
-def _is_adopted(namespace: Body) -> bool:
-    """Whether an admin's `jobq project adopt` put our labels there."""
-    path = ("f:metadata", "f:labels", f"f:{PROJECT_LABEL}")
-    entries = namespace["metadata"].get("managedFields", ())
-    return any(entry.get("manager") == PEOPLE and path in set(paths(entry.get("fieldsV1", {}))) for entry in entries)
-
-
 def is_ours(live: Body, homes: Mapping[str, str]) -> bool:
     """Whether jobq made this object: our Apply entry, and a project label that fits its namespace.
 
@@ -147,186 +154,4 @@ def is_ours(live: Body, homes: Mapping[str, str]) -> bool:
     if live["kind"] == "RoleBinding" and metadata["name"] in _OWN_BINDINGS and namespace in homes:
         return True
     fits = namespace == SYSTEM_NAMESPACE or homes.get(namespace) == project_of(live)
-    return _labelled(live) and fits and own_entry(live) is not None
-
-
-def _labelled(live: Body) -> bool:
-    labels = live["metadata"].get("labels", {})
-    return bool(labels.get(MANAGED_BY) == MANAGER and labels.get(PROJECT_LABEL))
-
-
-# ------------------------------------------------------------------------------------------------ equality
-
-
-def is_equal(manifest: Manifest, live: Body) -> bool:
-    """Whether an apply of this manifest provably changes nothing."""
-    entry = own_entry(live)
-    if entry is None or live["apiVersion"] != manifest.body["apiVersion"] or entry["apiVersion"] != live["apiVersion"]:
-        return False
-    kind = BY_KIND[manifest.ref.group, manifest.ref.kind]
-    wanted = dict(leaves(manifest.body, kind))
-    if set(wanted) != set(paths(entry.get("fieldsV1", {}))):
-        return False
-    return all(same(value, value_at(live, path), _names(path), kind) for path, value in wanted.items())
-
-
-def own_entry(live: Body) -> Body | None:
-    """Our Apply entry in managedFields: what we own, by our last apply."""
-    for entry in live["metadata"].get("managedFields", ()):
-        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
-            return dict(entry)
-    return None
-
-
-def owns(live: Body, *path: str) -> bool:
-    """Whether our last apply's entry holds that FieldsV1 path, or anything below it."""
-    node: Any = (own_entry(live) or {}).get("fieldsV1", {})
-    return all((node := node.get(step)) is not None for step in path)
-
-
-def contested(manifest: Manifest, live: Body) -> frozenset[Path]:
-    """The leaves of a manifest that an apply would take back: not ours by now, or of another value."""
-    kind = BY_KIND[manifest.ref.group, manifest.ref.kind]
-    held = set(paths((own_entry(live) or {}).get("fieldsV1", {})))
-    return frozenset(
-        path
-        for path, value in leaves(manifest.body, kind)
-        if path not in held or not same(value, value_at(live, path), _names(path), kind)
-    )
-
-
-def without(body: Body, path: Path) -> Body:
-    """A body without the leaf of that path, and without what is empty then."""
-    return dict(_without(body, path) or {})
-
-
-def _without(node: Any, path: Path) -> Any:  # noqa: ANN401 - JSON
-    """None where nothing is left."""
-    step, *below = path
-    inner = _step(node, step)
-    if inner is None:
-        return node
-    rest = _without(inner, tuple(below)) if below else None
-    if isinstance(node, dict):
-        name = step[2:]
-        return {key: rest if key == name else value for key, value in node.items() if key != name or rest} or None
-    items = (rest if item == inner else item for item in node)
-    return [item for item in items if item] or None
-
-
-def owned(live: Body) -> Body:
-    """The part of a live object that we own, as a manifest would say it."""
-    entry = own_entry(live) or {}
-    metadata = live["metadata"]
-    identity = {key: metadata[key] for key in ("name", "namespace") if key in metadata}
-    kept = _extracted(live, entry.get("fieldsV1", {})) or {}
-    return {
-        "apiVersion": live["apiVersion"],
-        "kind": live["kind"],
-        **kept,
-        "metadata": {**identity, **kept.get("metadata", {})},
-    }
-
-
-def leaves(body: Body, kind: Kind) -> Iterator[tuple[Path, Any]]:
-    """All leaves of a manifest as the server will own them, with their values."""
-    for name, value in body.items():
-        if name not in _IDENTITY:
-            yield from _leaves(value, (f"f:{name}",), (name,), kind)
-
-
-def _leaves(value: Any, path: Path, names: Path, kind: Kind) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401 - JSON
-    if names in _NOT_OWNED:
-        return
-    if isinstance(value, dict) and value and names not in kind.atomic:
-        for name, inner in value.items():
-            yield from _leaves(inner, (*path, f"f:{name}"), (*names, name), kind)
-    elif isinstance(value, list) and names in kind.keyed:
-        for item in value:
-            key = _key({name: item[name] for name in kind.keyed[names]})
-            for name, inner in item.items():
-                yield from _leaves(inner, (*path, key, f"f:{name}"), (*names, "*", name), kind)
-    else:
-        yield path, value
-
-
-def _key(fields: Mapping[str, object]) -> str:
-    return f"k:{json.dumps(fields, sort_keys=True, separators=(',', ':'))}"
-
-
-def paths(fields: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
-    """The leaves of a FieldsV1 tree: nodes with nothing but themselves in them."""
-    for step, inner in fields.items():
-        if step != ".":
-            if any(name != "." for name in inner):
-                yield from paths(inner, (*path, step))
-            else:
-                yield (*path, step)
-
-
-def _names(path: Path) -> Path:
-    """A FieldsV1 path as the table of kinds writes it."""
-    return tuple(step[2:] if step.startswith("f:") else "*" for step in path)
-
-
-def value_at(node: Any, path: Path) -> Any:  # noqa: ANN401 - JSON
-    """What stands at a FieldsV1 path; None where nothing does."""
-    for step in path:
-        node = _step(node, step)
-        if node is None:
-            return None
-    return node
-
-
-def _step(node: Any, step: str) -> Any:  # noqa: ANN401 - JSON
-    if step.startswith("f:"):
-        return node.get(step[2:]) if isinstance(node, dict) else None
-    wanted = json.loads(step[2:])
-    items = node if isinstance(node, list) else []
-    if step.startswith("k:"):
-        return next((item for item in items if all(item.get(key) == value for key, value in wanted.items())), None)
-    return wanted if wanted in items else None
-
-
-def _extracted(node: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    """The part of a value that a FieldsV1 tree covers; None where nothing of it is there."""
-    inner = {step: below for step, below in fields.items() if step != "."}
-    if not inner:
-        return node
-    parts = {
-        step: _extracted(found, below) for step, below in inner.items() if (found := _step(node, step)) is not None
-    }
-    if all(step.startswith("f:") for step in parts):
-        return {step[2:]: part for step, part in parts.items()}
-    return list(parts.values())
-
-
-def same(wanted: Any, live: Any, names: Path, kind: Kind) -> bool:  # noqa: ANN401 - JSON
-    """Whether two values are one to the server: quantities as exact numbers, everything else exactly."""
-    match wanted, live:
-        case dict(), dict():
-            return wanted.keys() == live.keys() and all(
-                same(value, live[name], (*names, name), kind) for name, value in wanted.items()
-            )
-        case list(), list():
-            return len(wanted) == len(live) and all(
-                same(one, other, (*names, "*"), kind) for one, other in zip(wanted, live, strict=True)
-            )
-        case str() | int(), str() | int() if _is_quantity(names, kind):
-            return _same_quantity(str(wanted), str(live))
-        case _:
-            return type(wanted) is type(live) and bool(wanted == live)
-
-
-def _is_quantity(names: Path, kind: Kind) -> bool:
-    return any(
-        len(names) == len(pattern) and all(want in ("*", name) for name, want in zip(names, pattern, strict=True))
-        for pattern in kind.quantities
-    )
-
-
-def _same_quantity(wanted: str, live: str) -> bool:
-    try:
-        return quantity(wanted) == quantity(live)
-    except AmountError:
-        return wanted == live
+    return is_labelled(live) and fits and own_entry(live) is not None

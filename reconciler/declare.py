@@ -1,55 +1,69 @@
 """Snapshot -> Declaration: settings and projects, strictly read, and every problem at once.
 
-``forms`` says what a file may hold, ``problems`` in words what is wrong with what it does hold.
+``forms`` says what a file may hold, ``rules`` what its fields may not say together, ``problems`` what is wrong.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from reconciler import documents
-from reconciler.amounts import quantity
+from reconciler import documents, rules
 from reconciler.errors import DeclarationInvalid
-from reconciler.forms import LimitsFile, MemberFile, ProjectFile, SpecFile
+from reconciler.forms import ClaimFile, LimitsFile, NetworkFile, ProjectFile
+from reconciler.members import doubles, member, needless, of_project, spellings
 from reconciler.model import (
+    Claim,
     Declaration,
+    Egress,
     File,
     JobOptions,
     Limits,
     Member,
+    Network,
     Origin,
     Problem,
     Project,
     Role,
     Settings,
     Snapshot,
-    SubjectKind,
     WhenInactive,
 )
+from reconciler.naming import name_problems, namespace_of, queue_of
 from reconciler.problems import validated
 from reconciler.scalars import shown
 from reconciler.settings import read_settings
 
 API_VERSION = "jobq.io/v1alpha1"
 FOLDER = "projects.d/"
-RESERVED_NAMES = ("default", "jobq-system", "kueue-system")
-RESERVED_PREFIXES = ("kube-", "openshift-", "istio-", "gke-")
 _COMPANIONS = ("README.md", "schema.json")
+_NAMESPACE_NAME = "kubernetes.io/metadata.name"
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One project file, as far as it can be understood alone."""
+
+    form: ProjectFile
+    document: documents.Document
+    members: Sequence[Member]
+    """Its own."""
+    source: str
 
 
 def declare(snapshot: Snapshot) -> Declaration:
     """Everything that the files declare. Raises: DeclarationInvalid, with all problems of all files, by place."""
     problems = list(snapshot.oddities)
     settings = read_settings(snapshot.files, problems)
-    projects: dict[str, Project] = {}
-    for path, file in sorted(snapshot.files.items()):
-        if path == FOLDER.removesuffix("/"):
-            problems.append(Problem(Origin(path), "a file lies where the folder of the projects belongs"))
-        if path.startswith(FOLDER) and path.removeprefix(FOLDER) not in _COMPANIONS:
-            project = _project(path, file, settings, problems)
-            if project is not None:
-                projects[project.name] = project
-    problems += _spellings(projects.values())
+    read = list(_project_files(snapshot.files, problems))
+    if settings is not None:
+        names = _names(snapshot.files)
+        for one in read:
+            problems += _by_settings(one, settings, names)
+    settings = settings or Settings(cluster="")
+    projects = {project.name: project for project in (_resolved(one, settings) for one in read)}
+    for project in projects.values():
+        problems += needless(project.members)
+    problems += spellings(projects.values())
     if any(not problem.warning for problem in problems):
         raise DeclarationInvalid(_bounded(problems))
     return Declaration(snapshot.commit, settings, projects, tuple(sorted(problems)))
@@ -63,10 +77,25 @@ def _bounded(problems: Iterable[Problem]) -> list[Problem]:
     return sorted(problem for found in by_path.values() for problem in documents.bounded(found))
 
 
-# ------------------------------------------------------------------------------------------------ projects
+# ------------------------------------------------------------------------------------------------ reading
 
 
-def _project(path: str, file: File, settings: Settings, problems: list[Problem]) -> Project | None:
+def _project_files(files: Mapping[str, File], problems: list[Problem]) -> Iterator[_Read]:
+    for path, file in sorted(files.items()):
+        if path == FOLDER.removesuffix("/"):
+            problems.append(Problem(Origin(path), "a file lies where the folder of the projects belongs"))
+        if path.startswith(FOLDER) and path.removeprefix(FOLDER) not in _COMPANIONS:
+            read = _read(path, file, problems)
+            if read is not None:
+                yield read
+
+
+def _names(files: Mapping[str, File]) -> Collection[str]:
+    """All projects that have a file, be it right or wrong: what is wrong with one is no problem of another."""
+    return {path.removeprefix(FOLDER).removesuffix(".yaml") for path in files if path.startswith(FOLDER)}
+
+
+def _read(path: str, file: File, problems: list[Problem]) -> _Read | None:
     stem = path.removeprefix(FOLDER)
     if not stem.endswith(".yaml") or "/" in stem:
         bare = re.fullmatch(r"(?:.*/)?([^/.]+)[.]ya?ml", stem, re.IGNORECASE)
@@ -78,51 +107,70 @@ def _project(path: str, file: File, settings: Settings, problems: list[Problem])
     problems += document.problems
     if document.value is None or () in document.refused:
         return None
-    read = validated(ProjectFile, document, problems)
-    if read is None:
+    form = validated(ProjectFile, document, problems)
+    if form is None:
         return None
-    name = read.metadata.name
-    place = document.place(("metadata", "name"))
+    name = form.metadata.name
     if name != stem.removesuffix(".yaml"):
         hint = f"rename the file to {FOLDER}{name}.yaml, or write name: {stem.removesuffix('.yaml')}"
+        place = document.place(("metadata", "name"))
         problems.append(Problem(place, f"the name {shown(name)} is not the file's", hint))
-    if name in (*RESERVED_NAMES, *settings.reserved) or name.startswith(RESERVED_PREFIXES):
-        problems.append(Problem(place, f"the name {shown(name)} is reserved", "choose another name"))
-    members = tuple(_member(entry, document.place(("spec", "members", i))) for i, entry in enumerate(read.spec.members))
-    problems += _doubles(members)
-    problems += _settled(read.spec, name, settings, document)
-    return _resolved(read.spec, name, members, settings, f"{path}@{file.blob}", document.places)
+    own = [member(entry, document.place(("spec", "members", at))) for at, entry in enumerate(form.spec.members)]
+    problems += doubles(own)
+    problems += rules.together(form.spec, document)
+    return _Read(form, document, own, f"{path}@{file.blob}")
 
 
-def _resolved(
-    spec: SpecFile,
-    name: str,
-    members: tuple[Member, ...],
-    settings: Settings,
-    source: str,
-    places: Mapping[documents.Path, Origin],
-) -> Project:
+def _by_settings(read: _Read, settings: Settings, names: Collection[str]) -> Iterator[Problem]:
+    name = read.form.metadata.name
+    yield from name_problems(name, settings, read.document.place(("metadata", "name")))
+    yield from rules.by_settings(read.form.spec, name, settings, names, read.document)
+
+
+# ------------------------------------------------------------------------------------------------ resolving
+
+
+def _resolved(read: _Read, settings: Settings) -> Project:
+    spec, name, document = read.form.spec, read.form.metadata.name, read.document
     defaults = spec.defaults.model_dump(by_alias=False)
     pull_secrets = tuple(defaults.pop("imagePullSecrets"))
     return Project(
         name=name,
-        namespace=name,
-        queue=settings.queue,
+        namespace=namespace_of(name, settings),
+        queue=queue_of(name, settings),
         cluster_queue=spec.cluster_queue,
         display_name=spec.display_name,
         description=spec.description,
         tags=tuple(spec.tags),
         active=spec.active,
         when_inactive=WhenInactive(spec.when_inactive),
-        members=members,
+        members=of_project(read.members, settings.members, name),
+        robot=None if spec.robot is None else Role(spec.robot),
         defaults=JobOptions(**defaults, image_pull_secrets=pull_secrets),
         priorities=None if spec.priorities is None else tuple(spec.priorities),
         limits=_limits(spec.limits),
-        open_network=spec.network == "open",
+        network=_network(spec.network, settings),
+        storage=tuple(map(_claim, spec.storage)),
+        labels=dict(spec.labels),
+        annotations=dict(spec.annotations),
         pod_security=spec.pod_security,
-        source=source,
-        places={".".join(map(str, path)): origin for path, origin in places.items()},
+        source=read.source,
+        places={".".join(map(str, path)): origin for path, origin in document.places.items()},
     )
+
+
+def _network(said: str | NetworkFile, settings: Settings) -> Network:
+    """The networks of the settings come in everywhere but where everybody does; then those that the file names."""
+    if said == "open":
+        return Network(admitted=None)
+    own = said if isinstance(said, NetworkFile) else NetworkFile()
+    named = dict.fromkeys((*settings.network_from, *own.from_))
+    admitted = [settings.networks.get(name, {_NAMESPACE_NAME: namespace_of(name, settings)}) for name in named]
+    return Network(admitted=tuple(admitted), egress=Egress(own.egress))
+
+
+def _claim(said: ClaimFile) -> Claim:
+    return Claim(name=said.name, size=said.size, storage_class=said.class_ or "", access=said.access)
 
 
 def _limits(limits: LimitsFile) -> Limits:
@@ -135,59 +183,3 @@ def _limits(limits: LimitsFile) -> Limits:
         limits=container.limits.amounts(),
         largest=container.max.amounts(),
     )
-
-
-def _settled(spec: SpecFile, name: str, settings: Settings, document: documents.Document) -> Iterable[Problem]:
-    """What each field may say is known; here is what they may not say together, or by the settings."""
-    if spec.network == "open" and name not in settings.open_network:
-        hint = f'an admin adds it to jobq.toml: openNetwork = ["{name}"]'
-        yield Problem(document.place(("spec", "network")), f"{name} may not have an open network", hint)
-    wanted = spec.defaults.priority
-    if spec.priorities is not None and wanted is not None and wanted not in spec.priorities:
-        reason = f"spec.defaults.priority is {wanted}, which spec.priorities doesn't allow"
-        yield Problem(
-            document.place(("spec", "defaults", "priority")), reason, f"allowed: {', '.join(spec.priorities)}"
-        )
-    container = spec.limits.container
-    for word, (small, small_name), (large, large_name) in container.pairs():
-        if small and large and quantity(small) > quantity(large):
-            place = document.place(("spec", "limits", "container", small_name, word))
-            yield Problem(place, f"{small_name}.{word} is {small}, more than {large_name}.{word} ({large})")
-
-
-def _member(entry: MemberFile, origin: Origin) -> Member:
-    kind = SubjectKind.USER if entry.user is not None else SubjectKind.GROUP
-    return Member(kind, entry.user or entry.group or "", Role(entry.role), entry.expires, origin)
-
-
-def _doubles(members: Sequence[Member]) -> Iterable[Problem]:
-    """One subject twice in one project: a problem as written, a warning where only case or accents' encoding differ."""
-    exactly: dict[tuple[SubjectKind, str], Member] = {}
-    nearly: dict[tuple[SubjectKind, str], Member] = {}
-    for member in members:
-        alike = nearly.setdefault((member.kind, unicodedata.normalize("NFKC", member.name).casefold()), member)
-        before = exactly.setdefault((member.kind, member.name), member)
-        before = alike if before is member else before
-        if before is member:
-            continue
-        same = before.name == member.name
-        reason = f"{member.name} is a member already, at {before.origin}" + ("" if same else f", as {before.name}")
-        hint = (
-            "keep one of the two" if same else "to Kubernetes these are two people: keep the spelling your login uses"
-        )
-        yield Problem(member.origin, reason, hint, warning=not same)
-
-
-def _spellings(projects: Iterable[Project]) -> Iterable[Problem]:
-    """Warns of a subject prefix (``oidc:``) that one member alone has while all others share another."""
-    members = [member for project in projects for member in project.members]
-    prefixed = [(member.name.rpartition(":")[0], member) for member in members]
-    counts: dict[tuple[SubjectKind, str], int] = {}
-    for prefix, member in prefixed:
-        counts[member.kind, prefix] = counts.get((member.kind, prefix), 0) + 1
-    for prefix, member in prefixed:
-        others = {p: n for (kind, p), n in counts.items() if kind == member.kind and p != prefix}
-        if counts[member.kind, prefix] == 1 and len(others) == 1 and max(others.values()) > 2:  # noqa: PLR2004
-            usual = next(iter(others))
-            reason = f"no other {member.kind.lower()} is written {prefix + ':…' if prefix else 'without a prefix'}"
-            yield Problem(member.origin, f"{member.name}: {reason}", f"the others begin with {usual}:", warning=True)

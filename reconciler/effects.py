@@ -56,6 +56,7 @@ def _lives(changes: Iterable[Change], answers: Answers) -> Iterator[Effect]:
     """Projects that come, rest, go on, or move to another ClusterQueue."""
     states = {change.project: field for change in changes if (field := _field(change, "data.state")) is not None}
     created = {change.project for change in changes if (change.ref.kind, change.action) == ("Namespace", Action.CREATE)}
+    renamed = {change.project: change.ref.name for change in changes if _makes_queue(change)}
     for change in changes:
         state = states.get(change.project)
         match change.ref.kind, change.action:
@@ -67,6 +68,8 @@ def _lives(changes: Iterable[Change], answers: Answers) -> Iterator[Effect]:
                 yield _moved(change, answers)
             case "LocalQueue", Action.UPDATE if not (state and "archived" in (state.before, state.after)):
                 yield from _stopped(change, state, answers)
+            case "LocalQueue", Action.DELETE if change.project in renamed:
+                yield _renamed(change, renamed[change.project], answers)
             case _:
                 pass
 
@@ -111,6 +114,18 @@ def _moved(change: Change, answers: Answers) -> Effect:
     text = f"moves from ClusterQueue {source} to {target}: running jobs stay charged to {source}, waiting ones move"
     counts = _counted(answers.workloads.get(change.ref.namespace, ()))
     return Effect(EffectKind.MOVED, change.project, text, Weight.DISRUPTIVE, (), counts, [change.ref])
+
+
+def _makes_queue(change: Change) -> bool:
+    return change.ref.kind == "LocalQueue" and change.action in {Action.CREATE, Action.UPDATE}
+
+
+def _renamed(change: Change, name: str, answers: Answers) -> Effect:
+    """What waits names its queue by a label, which nobody changes for it."""
+    label = f"kubectl label job NAME --overwrite kueue.x-k8s.io/queue-name={name}"
+    text = f"its LocalQueue is {name}, no more {change.ref.name}: running jobs go on, waiting ones stop until: {label}"
+    counts = _counted(answers.workloads.get(change.ref.namespace, ()))
+    return Effect(EffectKind.QUEUE_RENAMED, change.project, text, Weight.DISRUPTIVE, (), counts, [change.ref])
 
 
 def _field(change: Change, path: str) -> FieldChange | None:

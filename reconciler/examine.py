@@ -8,7 +8,6 @@ from typing import Any
 
 from reconciler import observe, source
 from reconciler.cluster import Body, Cluster
-from reconciler.compare import leaves
 from reconciler.declare import declare
 from reconciler.diagnosis import APPLYING, PLANNING
 from reconciler.errors import ClusterError, DeclarationInvalid, JobqError, NotFound
@@ -26,6 +25,7 @@ from reconciler.kinds import (
     SELF_SUBJECT_REVIEW,
 )
 from reconciler.model import MANAGED_BY, MANAGER, SYSTEM_NAMESPACE, Declaration, Manifest, Snapshot
+from reconciler.ownership import leaves
 from reconciler.render import Templates, render
 
 _WORKERS = 12

@@ -8,9 +8,10 @@ grow.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.compare import Comparison, contested, is_equal, without
+from reconciler.compare import Comparison
 from reconciler.kinds import Path
 from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, Body, Manifest, ObjectRef, Outcome, Result, Suspect
+from reconciler.ownership import contested, is_equal, without
 from reconciler.takers import takers
 
 MOST_IN_A_ROW = 5

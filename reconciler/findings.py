@@ -7,6 +7,7 @@ from reconciler.access import subjects, who_is
 from reconciler.compare import Comparison, homeless_entries, is_ours, project_namespaces
 from reconciler.ending import why_ending
 from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION
+from reconciler.holdings import storage_size
 from reconciler.limits import compute_limited
 from reconciler.model import (
     MANAGED_BY,
@@ -22,6 +23,7 @@ from reconciler.model import (
     Settings,
     Weight,
 )
+from reconciler.ownership import project_of
 from reconciler.selectors import said, selects
 
 _DEFAULT = "default"
@@ -36,6 +38,7 @@ def findings(declaration: Declaration, comparison: Comparison, seen: Observation
     yield from _fences(seen.notes)
     yield from _foreign_access(seen.live, declaration.settings)
     yield from _foreign_quotas(seen.live)
+    yield from _kept(comparison)
     yield from _copies(comparison)
     yield from _ending(declaration, comparison)
     yield from _homeless(declaration, seen.live)
@@ -147,6 +150,14 @@ def _foreign_quotas(live: Mapping[ObjectRef, Body]) -> Iterator[Effect]:
                 " pods that Kueue admitted can be refused by it"
             )
             yield Effect(EffectKind.FOREIGN_QUOTA, homes[ref.namespace], text, Weight.WARNING)
+
+
+def _kept(comparison: Comparison) -> Iterator[Effect]:
+    """Claims that were dropped from their file."""
+    for body in comparison.kept:
+        name, size = body["metadata"]["name"], storage_size(body)
+        text = f"PersistentVolumeClaim {name} ({size}) is declared no more: it stays, with its data"
+        yield Effect(EffectKind.KEPT_STORAGE, project_of(body), text)
 
 
 def _copies(comparison: Comparison) -> Iterator[Effect]:

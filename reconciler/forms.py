@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, model_validator
+from pydantic import Tag as FormTag
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema
 
@@ -18,13 +19,17 @@ from reconciler.scalars import (
     DnsName,
     Duration,
     EnvName,
+    Expression,
+    FreeKey,
     Image,
     Label,
     LabelKey,
     LabelPair,
     LabelValue,
     Line,
+    NamespacePattern,
     QueueName,
+    QueuePattern,
     Share,
     Size,
     SubjectName,
@@ -35,6 +40,10 @@ from reconciler.scalars import (
     Volume,
     Workdir,
 )
+
+FORM_MARK = "\0"
+"""How the name of one of several forms of a field begins, where pydantic tells a path: no file's key can."""
+_WORD, _MAP = f"{FORM_MARK}word", f"{FORM_MARK}map"
 
 
 class Form(BaseModel):
@@ -113,6 +122,28 @@ class LimitsFile(Form):
     container: ContainerFile = ContainerFile()
 
 
+class ClaimFile(Form):
+    """A claim on storage. jobq never deletes it; only its size can change, upwards."""
+
+    name: Label
+    size: Size
+    class_: DnsName | None = Field(None, alias="class", description="a StorageClass; absent: the cluster's default")
+    access: Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]
+
+
+class NetworkFile(Form):
+    """Who may reach the project's pods, and whom they may reach; DNS and the own namespace always."""
+
+    from_: list[Label] = Field([], alias="from", description="networks of jobq.toml, else projects, beside networkFrom")
+    egress: Literal["open", "internal", "none"] = Field(
+        "open", description="open: everything; internal: what may reach it; none: nothing outside"
+    )
+
+
+def _network_form(value: object) -> str:
+    return _MAP if isinstance(value, dict | NetworkFile) else _WORD
+
+
 class SpecFile(Form):
     """What a project is."""
 
@@ -125,15 +156,20 @@ class SpecFile(Form):
         "hold", description="hold: running jobs finish; drain: they are evicted"
     )
     members: list[MemberFile] = []
+    robot: Literal["viewer", "researcher"] | None = Field(None, description="the role of a ServiceAccount for machines")
     defaults: DefaultsFile = DefaultsFile()
     priorities: Annotated[list[DnsName], Field(min_length=1)] | None = Field(
         None, description="the WorkloadPriorityClasses this project may use; absent: all"
     )
     limits: LimitsFile = LimitsFile()
-    network: Literal["isolated", "open"] = Field(
-        "isolated", description="isolated: reached from its own namespace and the settings' networkFrom"
-    )
+    network: Annotated[
+        Annotated[Literal["isolated", "open"], FormTag(_WORD)] | Annotated[NetworkFile, FormTag(_MAP)],
+        Discriminator(_network_form),
+    ] = Field("isolated", description="isolated: reached from its own namespace and the settings' networkFrom")
     pod_security: Literal["baseline", "restricted", "privileged"] = "baseline"
+    storage: list[ClaimFile] = Field([], description="claims that jobq makes, and never deletes")
+    labels: dict[LabelKey, LabelValue] = Field({}, description="of the Namespace: keys that jobq.toml names")
+    annotations: dict[LabelKey, Text] = Field({}, description="of the Namespace: keys that jobq.toml names")
 
 
 class MetadataFile(Form):
@@ -164,21 +200,31 @@ class KindFile(Form):
     resource: Label
 
 
+class KeyFile(Form):
+    """What project files may say under one key of their Namespace."""
+
+    pattern: Expression = ".*"
+    required: bool = False
+
+
 class SettingsFile(Form):
     """jobq.toml."""
 
     cluster: Label
-    namespace: Literal["{project}"] = "{project}"
-    queue: Label = "main"
+    namespace: NamespacePattern = "{project}"
+    queue: QueuePattern = "main"
     reserved: list[Label] = []
     reconciler: UserName = "system:serviceaccount:jobq-system:jobq-reconciler"
     managed_namespace_label: LabelPair = "kueue.x-k8s.io/managed-namespace=true"
     catalogue_readers: list[Annotated[str, Field(min_length=1)]] = ["system:authenticated"]
     network_from: list[Label] = []
     open_network: list[Label] = []
-    networks: dict[Label, dict[LabelKey, LabelValue]] = {}
+    networks: dict[Label, Annotated[dict[LabelKey, LabelValue], Field(min_length=1)]] = {}
     expected_bindings: list[str] = ["system:*"]
     guard: GuardFile = GuardFile()
+    labels: dict[FreeKey, KeyFile] = {}
+    annotations: dict[FreeKey, KeyFile] = {}
+    members: list[MemberFile] = []
     kinds: list[KindFile] = []
 
 

@@ -82,14 +82,14 @@ def losses(contents: Contents) -> Iterator[str]:
 
 
 def _claims(claims: Sequence[Body]) -> Iterator[str]:
-    sizes = [(name_of(claim), _size(claim)) for claim in claims]
+    sizes = [(name_of(claim), storage_size(claim)) for claim in claims]
     if sizes:
         total = sum((_bytes(size) for _, size in sizes), Decimal())
         each = listed([f"{name} {size}" for name, size in sizes])
         yield f"{counted(len(sizes), 'PersistentVolumeClaim')} with {_spoken(total)} and the data in them: {each}"
 
 
-def _size(claim: Body) -> str:
+def storage_size(claim: Body) -> str:
     """What it has, or before it has anything, what it asks for."""
     has = claim.get("status", {}).get("capacity", {}).get("storage")
     return str(has or claim["spec"].get("resources", {}).get("requests", {}).get("storage", "0"))

@@ -16,6 +16,7 @@ NAMESPACE = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 LOCAL_QUEUE = Resource("kueue.x-k8s.io", "v1beta2", "localqueues", "LocalQueue")
+CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 SERVICE = Resource("", "v1", "services", "Service")
 RESOURCE_QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
 LIMIT_RANGE = Resource("", "v1", "limitranges", "LimitRange")
@@ -55,7 +56,6 @@ KUEUE_NAMESPACE = "kueue-system"
 DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
 STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
 CRON_JOB = Resource("batch", "v1", "cronjobs", "CronJob")
-CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 SELF_SUBJECT_REVIEW = Resource(
     "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
 )
@@ -79,6 +79,8 @@ class Kind:
     """A change there is one replace: delete, then create."""
     whole: bool = False
     """Listed without selector: what lacks our label matters too."""
+    kept: bool = False
+    """Holds people's data: never deleted, never replaced."""
     system: bool = False
     """Lives in jobq-system, one per project."""
 
@@ -101,13 +103,24 @@ PROJECT_KINDS: Sequence[Kind] = (
     Kind(resource=SERVICE, atomic=[("spec", "selector")], immutable=[("spec", "clusterIP")]),
     Kind(resource=SERVICE_ACCOUNT, atomic=[("imagePullSecrets",)], keyed={("secrets",): ["name"]}),
     Kind(resource=CONFIG_MAP, whole=True, system=True),
-    Kind(resource=LOCAL_QUEUE, immutable=[("spec", "clusterQueue")]),  # "field is immutable", 422
+    Kind(
+        resource=LOCAL_QUEUE,
+        immutable=[("spec", "clusterQueue")],  # "field is immutable", 422
+        whole=True,  # one that somebody made is taken over with its jobs, which must be seen before
+    ),
     Kind(
         resource=ROLE_BINDING,
         atomic=[("roleRef",), ("subjects",)],
         immutable=[("roleRef",)],
         whole=True,  # a jobq:* binding without our label still gives access; any other is foreign access
     ),
+    Kind(
+        resource=CLAIM,
+        atomic=[("spec", "accessModes")],
+        quantities=[("spec", "resources", "requests", "*")],
+        whole=True,  # one that somebody made is taken over with its data, which must be seen before
+        kept=True,
+    ),  # last: a claim that the storage refuses must not keep access from being taken
 )
 
 BY_KIND: Mapping[tuple[str, str], Kind] = {(kind.resource.group, kind.resource.kind): kind for kind in PROJECT_KINDS}

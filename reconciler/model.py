@@ -19,6 +19,8 @@ PEOPLE = f"{MANAGER}-cli"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 PROJECT_LABEL = "jobq.io/project"
 SOURCE_ANNOTATION = "jobq.io/source"
+ROBOT = "jobq-robot"
+"""The ServiceAccount by which machines act in a project."""
 SYSTEM_NAMESPACE = "jobq-system"
 """Where the catalogue lives, and what admins and the reconciler note about the cluster."""
 CATALOGUE_FORMAT = "1"
@@ -87,6 +89,8 @@ class Member:
     role: Role
     expires: date | None
     origin: Origin
+    everywhere: bool = False
+    """A member of every project, by jobq.toml."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,33 @@ class Limits:
     largest: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A PersistentVolumeClaim; ``storage_class`` is ``""`` for the cluster's default, ``access`` an access mode."""
+
+    name: str
+    size: str
+    storage_class: str
+    access: str
+
+
+class Egress(StrEnum):
+    """Whom a project's pods may reach outside it: everybody, those that may reach them, nobody. DNS always."""
+
+    OPEN = "open"
+    INTERNAL = "internal"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Who reaches a project's pods, and whom they reach; among themselves they always do."""
+
+    admitted: Sequence[Mapping[str, str]] | None = ()
+    """Labels of namespaces, one map for each network that may come in; None: everybody may."""
+    egress: Egress = Egress.OPEN
+
+
 class WhenInactive(StrEnum):
     """What a pause does to running jobs."""
 
@@ -142,11 +173,17 @@ class Project:
     active: bool
     when_inactive: WhenInactive
     members: Sequence[Member]
+    robot: Role | None
+    """What the ServiceAccount ``jobq-robot`` may do; None: there is none."""
     defaults: JobOptions
     priorities: Sequence[str] | None
     """The WorkloadPriorityClasses allowed; None: all."""
     limits: Limits
-    open_network: bool
+    network: Network
+    storage: Sequence[Claim]
+    labels: Mapping[str, str]
+    """Of the Namespace; likewise ``annotations``."""
+    annotations: Mapping[str, str]
     pod_security: str
     source: str
     """``projects.d/vision.yaml@<blob id>``."""
@@ -160,18 +197,28 @@ class Project:
         return self.places[path]
 
 
+@dataclass(frozen=True, slots=True)
+class KeyRule:
+    """What a label or an annotation of a Namespace may be: a regular expression for the whole value."""
+
+    pattern: str
+    required: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What jobq.toml says, with defaults filled in."""
 
     cluster: str
+    namespace: str = "{project}"
+    """A pattern, as ``queue``: see ``naming``."""
     queue: str = "main"
     reserved: Sequence[str] = ()
     reconciler: str = "system:serviceaccount:jobq-system:jobq-reconciler"
     managed_namespace_label: tuple[str, str] | None = ("kueue.x-k8s.io/managed-namespace", "true")
     catalogue_readers: Sequence[str] = ("system:authenticated",)
     network_from: Sequence[str] = ()
-    """Names of ``networks`` that every isolated project admits."""
+    """Names of ``networks`` that every project admits whose network isn't open."""
     open_network: Sequence[str] = ()
     """Projects that may have an open network."""
     networks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -181,6 +228,11 @@ class Settings:
     """How many projects one run may disrupt without approval: a number, or a share of the live ones."""
     job_kinds: Sequence[tuple[str, str]] = ()
     """(group, plural) of further job kinds that members may use."""
+    labels: Mapping[str, KeyRule] = field(default_factory=dict)
+    """The labels that project files may give their Namespace; likewise ``annotations``."""
+    annotations: Mapping[str, KeyRule] = field(default_factory=dict)
+    members: Sequence[Member] = ()
+    """Members of every project; ``{project}`` in a name stands for the project's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +378,7 @@ class EffectKind(StrEnum):
     ARCHIVED = "archived"
     RESTORED = "restored"
     MOVED = "moved"
+    QUEUE_RENAMED = "queue-renamed"
     LOST = "lost"
     """Somebody loses a right: all access, or a higher role."""
     GAINED = "gained"
@@ -341,6 +394,8 @@ class EffectKind(StrEnum):
     """A field that jobq owned and wants no more stays: somebody else owns it too."""
     UNCHECKED_MOVE = "unchecked-move"
     """A LocalQueue is deleted, and Kueue's version can't be told."""
+    KEPT_STORAGE = "kept-storage"
+    """A claim that no file names any more: never deleted."""
     COPY = "copy"
     ENDING = "ending"
     """A namespace of an archived project is being deleted, and not gone yet."""

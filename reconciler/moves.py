@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.compare import Comparison, is_equal, project_of
+from reconciler.compare import Comparison
 from reconciler.model import Body, Manifest, ObjectRef, Observation, Refusal, Suspect
+from reconciler.ownership import is_equal, project_of
 from reconciler.versions import Version, kueue_needed, kueue_suffices, shown_version
 
 ONLY_MOVE = "the move to another queue"

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
 from reconciler.changes import create_of, delete_of, replace_of, update_of
-from reconciler.compare import Comparison, project_namespaces, project_of
+from reconciler.compare import Comparison, project_namespaces
 from reconciler.effects import effects_of, in_order
 from reconciler.findings import findings
-from reconciler.kinds import APPLY_ORDER
+from reconciler.kinds import APPLY_ORDER, BY_KIND
 from reconciler.model import (
     Action,
     Answers,
@@ -26,7 +26,17 @@ from reconciler.model import (
 )
 from reconciler.moves import held_moves, without_moves
 from reconciler.notes import state_of
-from reconciler.refusals import ending_namespaces, excused, foreign_namespaces, lost_label, refused_by_server, stranded
+from reconciler.ownership import project_of
+from reconciler.refusals import (
+    displaced,
+    ending_namespaces,
+    excused,
+    fixed_objects,
+    foreign_namespaces,
+    lost_label,
+    refused_by_server,
+    stranded,
+)
 
 
 def make_plan(
@@ -44,7 +54,9 @@ def make_plan(
         (
             *foreign_namespaces(comparison),
             *ending_namespaces(comparison, declaration),
+            *displaced(comparison, declaration, seen),
             *stranded(declaration, comparison, seen),
+            *fixed_objects(comparison),
             *refused_by_server(comparison.suspects, dry_runs),
             *held.values(),
         )
@@ -60,7 +72,7 @@ def make_plan(
         *(create_of(manifest, homes, again=again) for manifest in comparison.missing),
         *updates,
         *map(replace_of, comparison.replaced),
-        *map(delete_of, comparison.surplus),
+        *(delete_of(body, homes) for body in comparison.surplus),
     ]
     ranks = _ranks(comparison)
     kept = (change for change in changes if change.project not in left_out)
@@ -118,6 +130,8 @@ class _Rank(IntEnum):
     PROVIDE = 2
     GRANT = 3
     """New access: not before there is what it gives access to, within its limits."""
+    STORE = 4
+    """Storage last: what it lacks must keep nobody out."""
 
 
 def _ranks(comparison: Comparison) -> Mapping[ObjectRef, _Rank]:
@@ -140,8 +154,10 @@ def _takes_access(suspect: Suspect) -> bool:
 
 def _order(change: Change, ranks: Mapping[ObjectRef, _Rank]) -> tuple[object, ...]:
     """By project; within one as ranked, then in the table's order; what is no longer wanted goes after what is."""
+    kind = change.ref.group, change.ref.kind
     ordinary = _Rank.GRANT if change.ref.kind == "RoleBinding" else _Rank.PROVIDE
-    place = APPLY_ORDER[change.ref.group, change.ref.kind]
+    ordinary = _Rank.STORE if BY_KIND[kind].kept else ordinary
+    place = APPLY_ORDER[kind]
     return (change.project, ranks.get(change.ref, ordinary), change.action is Action.DELETE, place, change.ref)
 
 

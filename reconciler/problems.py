@@ -2,13 +2,14 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from reconciler import documents
+from reconciler.forms import FORM_MARK
 from reconciler.model import Problem
 from reconciler.scalars import shown
 
@@ -20,11 +21,18 @@ def validated(model: type[_Model], document: documents.Document, problems: list[
     try:
         return model.model_validate(document.value, by_alias=True, by_name=False)
     except ValidationError as invalid:
-        errors = [dict(error) for error in invalid.errors(include_url=False)]
+        errors = [{**error, "loc": _path(error)} for error in invalid.errors(include_url=False)]
         untold = [error for error in errors if not _told(error, document)]
         misspelt = {path for error in errors if (path := _meant(error, model))}
         problems += [_explain(error, model, document) for error in untold if error["loc"] not in misspelt]
         return None
+
+
+def _path(error: Mapping[str, Any]) -> documents.Path:
+    """Where in the file an error is: without the steps that are pydantic's own."""
+    *steps, last = error["loc"] or ("",)
+    kept = [*steps] if last == "[key]" and error["type"] != "extra_forbidden" else [*steps, last]
+    return tuple(step for step in kept if not str(step).startswith(FORM_MARK)) if error["loc"] else ()
 
 
 def _meant(error: Mapping[str, Any], model: type[BaseModel]) -> tuple[str | int, ...]:
@@ -41,7 +49,7 @@ def _told(error: Mapping[str, Any], document: documents.Document) -> bool:
 
 
 def _explain(error: dict[str, Any], model: type[BaseModel], document: documents.Document) -> Problem:
-    path = tuple(step for step in error["loc"] if step != "[key]")
+    path = error["loc"]
     field = ".".join(map(_step, path)) or "the file"
     kind, found, context = error["type"], error.get("input"), error.get("ctx", {})
     place = document.place(path)
@@ -94,16 +102,19 @@ def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
         if isinstance(step, int):
             continue
         field = next((f for name, f in model.model_fields.items() if step in {f.alias, name}), None)
-        inner = (
-            [t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)]
-            if field
-            else []
-        )
-        nested = [t for t in inner if issubclass(t, BaseModel)]
-        if not nested:
+        nested = next(_forms(field.annotation), None) if field else None
+        if nested is None:
             return []
-        model = nested[0]
+        model = nested
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _forms(annotation: object) -> Iterator[type[BaseModel]]:
+    """The forms that a field may have, whatever they are wrapped in."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _forms(inner)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reconciler.cluster import Cluster
-from reconciler.compare import project_of
 from reconciler.ending import is_ending
 from reconciler.errors import Conflict, NotFound, Unreachable, UsageError
 from reconciler.guard import check_cluster, must_pass
@@ -27,6 +26,7 @@ from reconciler.kinds import (
 )
 from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, SYSTEM_NAMESPACE, Body, Declaration, Refusal, Verdict
 from reconciler.observe import read_contents, read_notes
+from reconciler.ownership import project_of
 
 _CONTENTS = (JOB, WORKLOAD, POD, CLAIM, CONFIG_MAP, CRON_JOB, DEPLOYMENT, STATEFUL_SET, ROLE_BINDING)
 _PAUSE_SECONDS = 1.0

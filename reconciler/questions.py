@@ -29,12 +29,15 @@ def _touched(comparison: Comparison) -> Iterator[Suspect]:
 
 
 def _queues_touched(comparison: Comparison) -> Iterator[str]:
-    """The namespaces whose LocalQueue stops, goes on, or moves to another ClusterQueue."""
+    """The namespaces whose LocalQueue stops, goes on, goes, or moves to another ClusterQueue."""
     for suspect in _touched(comparison):
         if suspect.manifest.ref.kind == "LocalQueue":
             wanted, live = suspect.manifest.body["spec"], suspect.live["spec"]
             if any(wanted.get(key) != live.get(key) for key in ("clusterQueue", "stopPolicy")):
                 yield suspect.manifest.ref.namespace
+    for body in comparison.surplus:
+        if body["kind"] == "LocalQueue":
+            yield body["metadata"]["namespace"]
 
 
 def _first_limits(comparison: Comparison, seen: Observation) -> Iterator[str]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from reconciler.compare import Comparison, made_for, own_entry, project_of
+from reconciler.compare import Comparison, project_namespaces
 from reconciler.ending import way_out_of, why_ending
 from reconciler.errors import ClusterError, Forbidden
+from reconciler.kinds import BY_KIND
 from reconciler.model import (
     MANAGED_BY,
     PROJECT_LABEL,
@@ -16,6 +17,7 @@ from reconciler.model import (
     Suspect,
 )
 from reconciler.moves import merged
+from reconciler.ownership import made_for, own_entry, project_of
 
 DryRuns = Mapping[ObjectRef, Body | ClusterError]
 ALLOW_PRIVILEGED = "jobq.io/allow-privileged"
@@ -67,6 +69,26 @@ def ending_namespaces(comparison: Comparison, declaration: Declaration) -> Itera
             yield Refusal(text, way_out_of(namespace), project)
 
 
+def displaced(comparison: Comparison, declaration: Declaration, seen: Observation) -> Iterator[Refusal]:
+    """Projects whose namespace would have another name by now: none can be renamed."""
+    homes = project_namespaces(seen.live)
+    for project, namespace in comparison.displaced.items():
+        name = namespace["metadata"]["name"]
+        shall = declaration.projects[project].namespace if project in declaration.projects else "another one"
+        text = f"project {project} has the namespace {name}, and jobq.toml names it {shall}; none can be renamed"
+        way_out = f"let the pattern in jobq.toml give {name}; or archive the project, and: jobq project purge {project}"
+        if name not in homes:
+            way_out = f"if {name} is not the project's: kubectl label namespace {name} {PROJECT_LABEL}-"
+        yield Refusal(text, way_out, project)
+
+
+def fixed_objects(comparison: Comparison) -> Iterator[Refusal]:
+    """Objects that can't become what is declared; where it is storage, the rest of the project goes on."""
+    for ref, found in comparison.fixed.items():
+        only = str(ref) if found.alone else ""
+        yield Refusal(f"{ref}: {found.reason}", found.way_out, found.suspect.manifest.project, only)
+
+
 def stranded(declaration: Declaration, comparison: Comparison, seen: Observation) -> Iterator[Refusal]:
     """New projects whose ClusterQueue isn't there. One that lives goes on: access must end when git says so."""
     new = {manifest.project for manifest in comparison.missing if manifest.ref.kind == "Namespace"}
@@ -83,7 +105,9 @@ def refused_by_server(suspects: Iterable[Suspect], dry_runs: DryRuns) -> Iterato
     for suspect in suspects:
         answer = dry_runs.get(suspect.manifest.ref)
         if isinstance(answer, ClusterError):
-            yield Refusal(f"{suspect.manifest.ref}: {answer}", _way_out(suspect, answer), suspect.manifest.project)
+            ref = suspect.manifest.ref
+            only = str(ref) if BY_KIND[ref.group, ref.kind].kept else ""
+            yield Refusal(f"{ref}: {answer}", _way_out(suspect, answer), suspect.manifest.project, only)
 
 
 def _way_out(suspect: Suspect, answer: ClusterError) -> str:

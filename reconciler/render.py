@@ -28,13 +28,16 @@ from reconciler.model import (
     MANAGED_BY,
     MANAGER,
     PROJECT_LABEL,
+    ROBOT,
     SYSTEM_NAMESPACE,
     Body,
+    Claim,
     Declaration,
     JobOptions,
     Limits,
     Manifest,
     Member,
+    Network,
     ObjectRef,
     Origin,
     Project,
@@ -111,36 +114,63 @@ def _words(project: Project, settings: Settings, today: date) -> dict[str, objec
             "whenInactive": str(project.when_inactive),
             "state": "active" if project.active else "paused",
             "defaults": _defaults(project.defaults),
-            "members": [_as_declared(member) for member in members],
+            "members": _entry_members(project, members),
             "priorities": list(project.priorities or ()),
             "limits": _limits(project.limits),
             "quota": _quota(project.limits),
             "container": _container(project.limits),
-            "openNetwork": project.open_network,
+            "network": _network(project.network),
+            "robot": str(project.robot or ""),
             "podSecurity": project.pod_security,
+            "storage": [_claim(claim) for claim in project.storage],
+            "labels": _pairs(project.labels),
+            "annotations": _pairs(project.annotations),
             "source": project.source,
         },
         "bindings": [
-            {"role": str(role), "members": [_as_subject(member) for member in members if member.role is role]}
+            {"role": str(role), "members": subjects}
             for role in Role
-            if any(member.role is role for member in members)
+            if (subjects := list(_subjects(project, members, role)))
         ],
         "settings": {
             "cluster": settings.cluster,
             "managedNamespaceLabel": list(settings.managed_namespace_label or ()),
-            "networkFrom": [_pairs(settings.networks[name]) for name in settings.network_from],
         },
         "format": CATALOGUE_FORMAT,
     }
 
 
-def _as_subject(member: Member) -> dict[str, str]:
-    return {"kind": str(member.kind), "name": member.name}
+def _subjects(project: Project, members: Sequence[Member], role: Role) -> Iterator[dict[str, str]]:
+    """Who is bound to a role: people and groups, then the robot."""
+    for kind, name in dict.fromkeys((member.kind, member.name) for member in members if member.role is role):
+        yield {"kind": str(kind), "name": name, "namespace": ""}
+    if project.robot is role:
+        yield {"kind": "ServiceAccount", "name": ROBOT, "namespace": project.namespace}
+
+
+def _entry_members(project: Project, members: Sequence[Member]) -> list[dict[str, str]]:
+    """Everybody with a role, as the catalogue tells it; the robot by the user name that the server knows it by."""
+    told = [_as_declared(member) for member in members]
+    if project.robot:
+        robot = f"system:serviceaccount:{project.namespace}:{ROBOT}"
+        told.append({"user": robot, "role": str(project.robot)})
+    return told
 
 
 def _as_declared(member: Member) -> dict[str, str]:
     words = {member.kind.lower(): member.name, "role": str(member.role)}
+    words |= {"from": "jobq.toml"} if member.everywhere else {}
     return words if member.expires is None else words | {"expires": member.expires.isoformat()}
+
+
+def _network(network: Network) -> dict[str, object]:
+    admitted = [_pairs(labels) for labels in network.admitted or ()]
+    return {"isolated": network.admitted is not None, "admitted": admitted, "egress": str(network.egress)}
+
+
+def _claim(claim: Claim) -> dict[str, str]:
+    size = canonical(claim.size)
+    return {"name": claim.name, "size": size, "class": claim.storage_class, "access": claim.access}
 
 
 def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
@@ -205,6 +235,7 @@ _SAID = {
     "ResourceQuota": "spec.limits",
     "LimitRange": "spec.limits.container",
     "NetworkPolicy": "spec.network",
+    "PersistentVolumeClaim": "spec.storage",
 }
 """Kind -> the field of the project file that it comes from, where there is one."""
 

@@ -12,6 +12,8 @@ from reconciler.amounts import AmountError, cores, duration, size
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _LABEL_WORD = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+_TAKEN_DOMAINS = ("jobq.io", "kubernetes.io", "k8s.io", "x-k8s.io")
+"""Whose labels and annotations decide on rights and quota."""
 _DNS_NAME = rf"{_LABEL}(\.{_LABEL})*"
 
 
@@ -78,6 +80,38 @@ def _label_pair(text: str) -> None:
         raise ValueError(f"{shown(text)} is no label; write key=value")
 
 
+def _pattern(*words: str) -> AfterValidator:
+    """A name with these words in braces; the rest as names are written."""
+
+    def check(text: str) -> None:
+        plain = text
+        for word in words:
+            plain = plain.replace(word, "x")
+        if not re.fullmatch(_LABEL, plain):
+            raise ValueError(f"{shown(text)} is no name: lower-case letters, digits, '-', and {' or '.join(words)}")
+
+    return _checked(check)
+
+
+def _project_once(text: str) -> None:
+    """Whatever else stands around it: two projects can't get one namespace then."""
+    if text.count("{project}") != 1:
+        raise ValueError(f"{shown(text)} must have {{project}} in it once, such as team-{{project}}")
+
+
+def _expression(text: str) -> None:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{shown(text)} is no regular expression: {error}") from None
+
+
+def _free_key(text: str) -> None:
+    domain = text.rpartition("/")[0]
+    if any(domain == own or domain.endswith(f".{own}") for own in _TAKEN_DOMAINS):
+        raise ValueError(f"{shown(text)} belongs to jobq or Kubernetes; project files can't set it")
+
+
 def _date(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         try:
@@ -112,6 +146,10 @@ LabelKey = Annotated[str, _matching(rf"({_DNS_NAME}/)?{_LABEL_WORD}", "label's k
 LabelValue = Annotated[
     str, _matching(rf"({_LABEL_WORD})?", "label's value: letters, digits, '-', '_', '.'", longest=63)
 ]
+FreeKey = Annotated[LabelKey, _checked(_free_key)]
+NamespacePattern = Annotated[str, _checked(_project_once), _pattern("{project}")]
+QueuePattern = Annotated[str, _pattern("{project}", "{namespace}")]
+Expression = Annotated[str, _checked(_expression)]
 Share = Annotated[str | int, BeforeValidator(_share)]
 LabelPair = Annotated[str, _checked(_label_pair)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]

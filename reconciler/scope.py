@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from reconciler.compare import Comparison, project_namespaces, project_of
+from reconciler.compare import Comparison, project_namespaces
 from reconciler.errors import UsageError
 from reconciler.model import SYSTEM_NAMESPACE, Body, ObjectRef
+from reconciler.ownership import project_of
 from reconciler.problems import nearest
 
 

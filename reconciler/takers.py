@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.compare import leaves, own_entry, paths, value_at
 from reconciler.differences import readable
 from reconciler.kinds import BY_KIND, Path
 from reconciler.model import MANAGER, PEOPLE, Body, Manifest
+from reconciler.ownership import leaves, own_entry, paths, value_at
 
 
 @dataclass(frozen=True, slots=True, order=True)

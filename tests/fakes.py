@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.cluster import Body, Event, Listing, Resource
-from reconciler.compare import leaves
 from reconciler.errors import Conflict, NotFound, Rejected
 from reconciler.kinds import BY_KIND, CLUSTER_QUEUE, CONFIG_MAP, Kind
 from reconciler.model import MANAGED_BY, MANAGER, Manifest, ObjectRef, Settings
+from reconciler.ownership import leaves
 
 
 def fields(body: Body, kind: Kind) -> dict[str, Any]:

@@ -31,6 +31,25 @@ tricky = st.sampled_from(
      "...", "{{ x }}", "{% x %}", "null", "~", "0x1", "2027-01-01", "é ü 训练", "\\", "a\tb", "${HOME}", "  x  ", "="]
 )  # fmt: skip
 texts = tricky | st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), max_size=20)
+networks = st.fixed_dictionaries(
+    {},
+    optional={
+        "from": st.lists(st.sampled_from(["ingress", "vision"]), max_size=3),
+        "egress": st.sampled_from(["open", "internal", "none"]),
+    },
+)
+claims = st.lists(
+    st.fixed_dictionaries(
+        {
+            "name": st.sampled_from(["data", "models"]),
+            "size": st.sampled_from(["1Ti", "1024Gi", "1.5Ti"]),
+            "access": st.sampled_from(["ReadWriteOnce", "ReadWriteMany"]),
+        },
+        optional={"class": st.sampled_from(["fast", "slow"])},
+    ),
+    max_size=2,
+    unique_by=lambda claim: claim["name"],
+)
 specs = st.fixed_dictionaries(
     {"clusterQueue": st.sampled_from(["gpu-shared", "fake-shared"]), "members": members},
     optional={
@@ -38,19 +57,53 @@ specs = st.fixed_dictionaries(
         "tags": st.lists(st.sampled_from(["eu", "a-b", "x"]), max_size=2),
         "active": st.booleans(),
         "whenInactive": st.sampled_from(["hold", "drain"]),
-        "limits": st.sampled_from([{"jobs": 5}, {"storage": "1.5Ti", "container": {"max": {"cpu": "2"}}}]),
-        "network": st.sampled_from(["isolated", "open"]),
+        "limits": st.sampled_from([{"jobs": 5}, {"storage": "3.5Ti", "container": {"max": {"cpu": "2"}}}]),
+        "network": st.sampled_from(["isolated", "open"]) | networks,
+        "robot": st.sampled_from(["viewer", "researcher"]),
+        "storage": claims,
+        "labels": st.sampled_from([{}, {"example.org/cost-centre": "104233"}]),
+        "annotations": st.sampled_from([{}, {"example.org/contact": "a: {b}"}]),
         "defaults": st.sampled_from([{}, {"cpu": "1", "memory": "1.5Gi"}, {"env": {"A": "no"}}]),
     },
 )
-repositories = st.dictionaries(st.sampled_from(NAMES), specs, min_size=1)
+repositories = st.dictionaries(st.sampled_from(NAMES), specs, min_size=1).map(
+    lambda files: {"vision": {"clusterQueue": "gpu-shared"}} | files  # networks name it
+)
 """What project files say, by project."""
 
 
-def declared(files: Mapping[str, Mapping[str, object]], disrupted: object = 1000) -> Declaration:
+SETTINGS = """
+[networks]
+ingress = {"kubernetes.io/metadata.name" = "ingress-nginx", tier = "edge"}
+[labels."example.org/cost-centre"]
+pattern = "[0-9]{6}"
+[annotations."example.org/contact"]
+"""
+EVERYWHERE = """
+[[members]]
+group = "oidc:support-{project}"
+role = "viewer"
+"""
+
+
+def elsewhere(files: Mapping[str, Mapping[str, object]]) -> Declaration:
+    """The same with names by patterns, and a member of every project."""
+    patterns = 'namespace = "lab-{project}"\nqueue = "{namespace}-user-queue"\n'
+    return declared(files, patterns=patterns, more=EVERYWHERE)
+
+
+def declared(
+    files: Mapping[str, Mapping[str, object]], disrupted: object = 1000, patterns: str = "", more: str = ""
+) -> Declaration:
     """The declaration of a repository with exactly these projects; so many of them may be disrupted."""
     names = ", ".join(f'"{name}"' for name in NAMES)
-    settings = f'cluster = "demo"\nopenNetwork = [{names}]\n[guard]\ndisrupted = {disrupted}\n'
+    settings = (
+        f'cluster = "demo"\n{patterns}openNetwork = [{names}]\n[guard]\ndisrupted = {disrupted}\n{SETTINGS}{more}'
+    )
     texts = {f"projects.d/{name}.yaml": project(name, **spec) for name, spec in files.items()}
     contents = {path: File(text.encode(), f"{crc32(text.encode()):x}") for path, text in texts.items()}
     return declare(Snapshot("c0ffee", {"jobq.toml": File(settings.encode(), "5e77"), **contents}))
+
+
+declarations = st.sampled_from([declared, elsewhere])
+"""Both ways in which a repository may be named."""

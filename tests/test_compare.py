@@ -8,9 +8,10 @@ import pytest
 
 from reconciler.archive import archived
 from reconciler.cluster import Body
-from reconciler.compare import compare, is_equal, is_ours, leaves, own_entry, owned, project_namespaces
+from reconciler.compare import compare, is_ours, project_namespaces
 from reconciler.kinds import BY_KIND, PROJECT_KINDS
 from reconciler.model import Manifest, ObjectRef, Origin, Snapshot
+from reconciler.ownership import is_equal, leaves, own_entry, owned
 from reconciler.render import render
 from reconciler.source import templates
 from reconciler.takers import shown, takers
@@ -25,6 +26,9 @@ EVERYTHING = {
         "storage": "1.5Ti",
         "container": {"requests": {"cpu": "100m"}, "limits": {"memory": "8Gi"}, "max": {"cpu": "2", "memory": "16Gi"}},
     },
+    "robot": "viewer",
+    "network": {"from": ["ingress"], "egress": "internal"},
+    "storage": [{"name": "data", "size": "1Ti", "class": "fast", "access": "ReadWriteMany"}],
 }
 MANIFESTS = render(declared({"vision": EVERYTHING}), PACKAGED, TODAY)
 BY_NAME: Mapping[str, Manifest] = {manifest.ref.kind: manifest for manifest in MANIFESTS}

@@ -442,6 +442,8 @@ def allows(schema: Mapping[str, Any], value: object, defs: Mapping[str, Any]) ->
         return allows(defs[schema["$ref"].rpartition("/")[2]], value, defs)
     if "anyOf" in schema:
         return any(allows(choice, value, defs) for choice in schema["anyOf"])
+    if "oneOf" in schema:
+        return sum(allows(choice, value, defs) for choice in schema["oneOf"]) == 1
     kinds = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list, "null": type(None)}
     if type(value) is not kinds[schema["type"]] or value not in schema.get("enum", [value]):
         return False

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -20,11 +20,12 @@ from reconciler.render import Templates, render
 from reconciler.source import templates
 from reconciler.terms import Terms
 from tests.fakes import FakeCluster, all_live
-from tests.laws import TODAY, declared, repositories, texts
+from tests.laws import TODAY, declarations, declared, repositories, texts
 from tests.world import World
 
 PACKAGED: Templates = templates(Snapshot("", {}), "project")
 Files = Mapping[str, Mapping[str, object]]
+Declare = Callable[[Files], Declaration]
 
 
 def passed(cluster: FakeCluster, declaration: Declaration, today: date = TODAY) -> Report:
@@ -44,14 +45,14 @@ steps = st.lists(st.tuples(repositories, st.integers(0, 2)), min_size=1, max_siz
 
 
 @settings(deadline=None, max_examples=25)
-@given(steps)
-def test_applied_is_in_sync(history: list[tuple[Files, int]]) -> None:
+@given(declarations, steps)
+def test_applied_is_in_sync(declare: Declare, history: list[tuple[Files, int]]) -> None:
     """Whatever was declared before: a plan applied and planned again is empty, archived projects included."""
     cluster = FakeCluster(Settings(cluster="demo"))
     today = TODAY
     for files, days in history:
         today += timedelta(days=days)
-        declaration = declared(files)
+        declaration = declare(files)
         report = passed(cluster, declaration, today)
         assert not [outcome.error for outcome in report.outcomes if outcome.error]
         written = len(cluster.writes)
@@ -60,17 +61,17 @@ def test_applied_is_in_sync(history: list[tuple[Files, int]]) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(repositories, repositories, st.randoms(use_true_random=False))
-def test_order_of_inputs(before: Files, after: Files, shuffler: random.Random) -> None:
+@given(declarations, repositories, repositories, st.randoms(use_true_random=False))
+def test_order_of_inputs(declare: Declare, before: Files, after: Files, shuffler: random.Random) -> None:
     """The order in which files, manifests and live objects are read never changes a plan."""
-    live = all_live(render(declared(before), PACKAGED, TODAY))
+    live = all_live(render(declare(before), PACKAGED, TODAY))
 
     def plan(files: Files, order: random.Random | None) -> object:
         names, refs = list(files), list(live)
         if order:
             order.shuffle(names)
             order.shuffle(refs)
-        declaration = declared({name: files[name] for name in names})
+        declaration = declare({name: files[name] for name in names})
         manifests = [*render(declaration, PACKAGED, TODAY)]
         seen = {ref: live[ref] for ref in refs}
         manifests += archived(seen, declaration.projects, TODAY)
@@ -84,29 +85,32 @@ def test_order_of_inputs(before: Files, after: Files, shuffler: random.Random) -
 
 
 @settings(deadline=None, max_examples=40)
-@given(repositories, repositories, st.data())
-def test_only_what_is_ours_goes(before: Files, after: Files, data: st.DataObject) -> None:
+@given(declarations, repositories, repositories, st.data())
+def test_only_what_is_ours_goes(declare: Declare, before: Files, after: Files, data: st.DataObject) -> None:
     """Nothing is deleted but what carries our labels in a project's namespace, or a binding under our names there."""
-    live = all_live(render(declared(before), PACKAGED, TODAY))
+    declaration = declare(before)
+    live = all_live(render(declaration, PACKAGED, TODAY))
     for body in live.values():
         what = data.draw(st.sampled_from(["", "", "labels", "fields", "elsewhere"]))
         if what == "labels" and body["kind"] != "Namespace":
             body["metadata"].pop("labels")
         if what == "fields" and body["kind"] != "Namespace":
             body["metadata"].pop("managedFields")
-    manifests = render(declared(after), PACKAGED, TODAY)
+    manifests = render(declare(after), PACKAGED, TODAY)
     for body in compare(manifests, live).surplus:
         metadata = body["metadata"]
         named = body["kind"] == "RoleBinding" and metadata["name"].startswith("jobq:")
         assert named or (metadata["labels"][MANAGED_BY] == "jobq" and metadata["managedFields"])
-        assert metadata.get("namespace") in {*before, "jobq-system"}
+        homes = {project.namespace for project in declaration.projects.values()}
+        assert metadata.get("namespace") in {*homes, "jobq-system"}
+        assert body["kind"] != "PersistentVolumeClaim"
 
 
 @settings(deadline=None, max_examples=40)
-@given(repositories, st.lists(st.integers(0, 3), min_size=2, max_size=3))
-def test_archived_is_at_rest(files: Files, later: list[int]) -> None:
+@given(declarations, repositories, st.lists(st.integers(0, 3), min_size=2, max_size=3))
+def test_archived_is_at_rest(declare: Declare, files: Files, later: list[int]) -> None:
     """What an archived project becomes is decided once: on every later day it is the same."""
-    live = all_live(render(declared(files), PACKAGED, TODAY))
+    live = all_live(render(declare(files), PACKAGED, TODAY))
     first = archived(live, [], TODAY)
     again = all_live(first)
     for days in later:
