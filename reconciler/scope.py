@@ -26,8 +26,11 @@ def scoped(comparison: Comparison, concerned: Callable[[str], bool], live: Mappi
         missing=[manifest for manifest in comparison.missing if concerned(manifest.project)],
         unknown=[manifest for manifest in comparison.unknown if concerned(manifest.project)],
         surplus=[body for body in comparison.surplus if concerned(_owner(body, homes))],
+        kept=[body for body in comparison.kept if concerned(_owner(body, homes))],
+        fixed={ref: found for ref, found in comparison.fixed.items() if concerned(found.suspect.manifest.project)},
         foreign={project: body for project, body in comparison.foreign.items() if concerned(project)},
         ending={project: body for project, body in comparison.ending.items() if concerned(project)},
+        displaced={project: body for project, body in comparison.displaced.items() if concerned(project)},
     )
 
 
@@ -42,7 +45,7 @@ def must_be_known(names: Collection[str], declared: Collection[str], live: Mappi
 
 
 def _owner(body: Body, homes: Mapping[str, str]) -> str:
-    """The project that a surplus object belongs to: by its namespace, since a binding may have lost its labels."""
+    """The project that a surplus or kept object belongs to: by its namespace, since a binding may have lost its labels."""
     metadata = body["metadata"]
     namespace = metadata.get("namespace", "")
     return metadata["name"] if namespace == SYSTEM_NAMESPACE else homes.get(namespace, project_of(body))
