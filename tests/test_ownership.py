@@ -132,9 +132,19 @@ DEEDS = [
     deed(
         "label of the selector removed",
         "label",
+        "networkpolicy",
+        "-n",
+        "vision",
+        "jobq",
+        "app.kubernetes.io/managed-by-",
+        found=(Action.CREATE, "NetworkPolicy vision/jobq"),
+    ),
+    deed(
+        "label removed where all are listed",
+        "label",
         *QUEUE,
         "app.kubernetes.io/managed-by-",
-        found=(Action.CREATE, "LocalQueue vision/main"),
+        found=(Action.UPDATE, "LocalQueue vision/main"),
     ),
     # lists
     deed(
