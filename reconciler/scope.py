@@ -45,7 +45,7 @@ def must_be_known(names: Collection[str], declared: Collection[str], live: Mappi
 
 
 def _owner(body: Body, homes: Mapping[str, str]) -> str:
-    """The project that a surplus or kept object belongs to: by its namespace, since a binding may have lost its labels."""
+    """The project that such an object belongs to: by its namespace, as a binding may have lost its labels."""
     metadata = body["metadata"]
     namespace = metadata.get("namespace", "")
     return metadata["name"] if namespace == SYSTEM_NAMESPACE else homes.get(namespace, project_of(body))
