@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.compare import Comparison, compare, contested, is_equal, without
+from reconciler.compare import Comparison, compare
 from reconciler.fights import MOST_IN_A_ROW, Fight, Fights
 from reconciler.model import Action, Body, Change, Manifest, ObjectRef, Origin, Outcome, Result
+from reconciler.ownership import contested, is_equal, without
 from tests.fakes import as_live
 
 PAUSE, QUIET = 5.0, 600.0

@@ -10,12 +10,12 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.compare import is_equal
 from reconciler.errors import NotFound
 from reconciler.fights import MOST_IN_A_ROW, Fights
 from reconciler.kinds import BY_KIND, LEASE, LIMIT_RANGE, ROLE_BINDING, SERVICE_ACCOUNT
 from reconciler.kube import KubeCluster
 from reconciler.lease import Leadership, Tenure
+from reconciler.ownership import is_equal
 from tests import proxy as faults
 from tests.proxy import Proxy
 from tests.repository import project
