@@ -1,13 +1,13 @@
 """The only writer to the cluster: carries out a plan, project by project, and says what became of each change."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import groupby
 
 from reconciler.cluster import Cluster, Resource
-from reconciler.errors import ClusterError, Conflict, Forbidden, NotFound, PlanRefused, Unreachable
+from reconciler.errors import ClusterError, Conflict, Forbidden, NotFound, PlanRefused
 from reconciler.kinds import BY_KIND, CONFIG_MAP
 from reconciler.model import (
     MANAGED_BY,
@@ -23,12 +23,10 @@ from reconciler.model import (
     Verdict,
 )
 from reconciler.notes import STATE_NOTE, state_note, state_of
+from reconciler.patience import WRITE_SECONDS, patiently
 from reconciler.terms import State
 
 WORKERS = 16
-_TRIES = 4
-_MOST_SECONDS = 60.0
-"""How long one object may take, waiting included."""
 
 Told = Callable[[Outcome], None]
 
@@ -55,7 +53,7 @@ def note_state(cluster: Cluster, state: State, before: Body | None, stop: thread
     """
     note = state_note(state, before)
     try:
-        _repeated(lambda: cluster.apply(CONFIG_MAP, note), stop)
+        patiently(lambda: cluster.apply(CONFIG_MAP, note), WRITE_SECONDS, stop)
     except Conflict as conflict:
         now = state_of({STATE_NOTE: cluster.get(CONFIG_MAP, STATE_NOTE, namespace=SYSTEM_NAMESPACE)})
         if now != state:
@@ -92,69 +90,61 @@ def _one(cluster: Cluster, change: Change, stop: threading.Event) -> Outcome:
     resource = BY_KIND[change.ref.group, change.ref.kind].resource
     try:
         if change.action in {Action.REPLACE, Action.DELETE}:
-            _repeated(lambda: _delete(cluster, resource, change), stop)
+            patiently(lambda: _delete(cluster, resource, change), WRITE_SECONDS, stop)
         if change.action is not Action.DELETE:
-            _repeated(lambda: _write(cluster, resource, change), stop)
+            patiently(lambda: _write(cluster, resource, change), WRITE_SECONDS, stop)
     except ClusterError as error:
         return Outcome(change, Result.FAILED, str(error))
     return Outcome(change, _RESULTS[change.action])
 
 
 def _write(cluster: Cluster, resource: Resource, change: Change) -> None:
-    """One apply. A Namespace that wasn't there must not be there now: an apply would quietly take it over."""
-    if change.ref.kind == "Namespace" and change.action is Action.CREATE:
-        create_only = change.body["metadata"] | {"resourceVersion": "1"}
-        try:
-            cluster.apply(resource, change.body | {"metadata": create_only})
-        except Conflict as conflict:
-            _must_be_ours(_there(cluster, resource, change, conflict), change)
-    else:
-        cluster.apply(resource, change.body)
-
-
-def _there(cluster: Cluster, resource: Resource, change: Change, conflict: Conflict) -> Body:
+    """One apply of exactly the object that was planned; where another one is there by now, what that asks for."""
     try:
-        return cluster.get(resource, change.ref.name)
+        cluster.apply(resource, _precisely(change))
+    except Conflict as conflict:
+        live = _there(cluster, resource, change)
+        if live is None:
+            if change.action is Action.CREATE:
+                raise  # it is gone again
+            cluster.apply(resource, _precisely(replace(change, action=Action.CREATE)))
+        elif change.ref.kind == "Namespace" and not _is_ours(live, change):
+            text = f"{change.ref} came into being meanwhile, and is not jobq's"
+            raise Forbidden(text, hint="plan again") from conflict
+        else:
+            cluster.apply(resource, _precisely(replace(change, action=Action.UPDATE, uid=live["metadata"]["uid"])))
+
+
+def _precisely(change: Change) -> Body:
+    """What is sent: an apply by itself would take over a Namespace of that name, or make an object anew unseen."""
+    match change.action:
+        case Action.UPDATE:
+            condition = {"uid": change.uid}
+        case Action.CREATE if change.ref.kind == "Namespace":
+            condition = {"resourceVersion": "1"}  # only where there is none
+        case _:
+            condition = {}
+    return change.body | {"metadata": change.body["metadata"] | condition}
+
+
+def _there(cluster: Cluster, resource: Resource, change: Change) -> Body | None:
+    try:
+        return cluster.get(resource, change.ref.name, namespace=change.ref.namespace)
     except NotFound:
-        raise conflict from None  # it is gone again
+        return None
 
 
-def _must_be_ours(live: Body, change: Change) -> None:
-    """An earlier try of ours may have made it, and its answer been lost."""
+def _is_ours(live: Body, change: Change) -> bool:
+    """Whether it is the project's: an earlier try of ours may have made it, and its answer been lost."""
     labels = live["metadata"].get("labels", {})
-    if labels.get(MANAGED_BY) != MANAGER or labels.get(PROJECT_LABEL) != change.project:
-        raise Forbidden(f"{change.ref} came into being meanwhile, and is not jobq's", hint="plan again")
+    return bool(labels.get(MANAGED_BY) == MANAGER and labels.get(PROJECT_LABEL) == change.project)
 
 
 def _delete(cluster: Cluster, resource: Resource, change: Change) -> None:
+    """Of exactly the object that was planned: one of that name made since stays, and the project waits for a plan."""
     try:
         cluster.delete(resource, change.ref.name, namespace=change.ref.namespace, uid=change.uid)
     except NotFound:
         return
     except Conflict as conflict:
         raise Conflict(f"{change.ref} is another object by now: {conflict}", hint="plan again") from conflict
-
-
-def _repeated(write: Callable[[], object], stop: threading.Event) -> None:
-    """The write, again where trying again can help: every one of them may be sent twice without harm."""
-    until = time.monotonic() + _MOST_SECONDS
-    for attempt in range(1, _TRIES + 1):
-        try:
-            write()
-        except ClusterError as error:
-            pause = _pause(error, attempt)
-            if pause is None or attempt == _TRIES or time.monotonic() + pause > until or stop.wait(pause):
-                raise
-        else:
-            return
-
-
-def _pause(error: ClusterError, attempt: int) -> float | None:
-    """Seconds until it may work; None where it never will."""
-    if any(cause.get("reason") == "NamespaceTerminating" for cause in error.causes):
-        return 2.0 * attempt
-    if isinstance(error, Conflict):
-        return 0.2 * attempt  # somebody else wrote at the same moment
-    if error.code in {429, 503}:
-        return error.retry_after or float(attempt)
-    return 0.5 * attempt if isinstance(error, Unreachable) or error.may_pass else None

@@ -1,10 +1,8 @@
 """The cluster, read: first everything of the kinds in the table, later what the comparison couldn't settle."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
 
 from reconciler.cluster import Cluster, Resource
 from reconciler.documents import read_template
@@ -38,6 +36,7 @@ from reconciler.model import (
     Questions,
     Suspect,
 )
+from reconciler.patience import READ_SECONDS, patiently
 from reconciler.versions import Version, image_version, parse_version
 
 _KUEUE_LABEL = "app.kubernetes.io/name=kueue"
@@ -45,9 +44,6 @@ _QUEUE_KINDS = (CLUSTER_QUEUE, COHORT, RESOURCE_FLAVOR, PRIORITY_CLASS, POD_PRIO
 KEPT = (*(kind.resource for kind in PROJECT_KINDS), *_QUEUE_KINDS)
 """What a watch keeps up to date: all that a plan without changes looks at."""
 _WORKERS = 8
-_TRIES = 4
-_LONGEST_PAUSE = 5.0
-T = TypeVar("T")
 
 
 def read_notes(cluster: Cluster) -> Mapping[str, Body]:
@@ -55,7 +51,7 @@ def read_notes(cluster: Cluster) -> Mapping[str, Body]:
 
     Raises: ClusterError.
     """
-    listing = _patiently(lambda: cluster.list(CONFIG_MAP, namespace=SYSTEM_NAMESPACE))
+    listing = patiently(lambda: cluster.list(CONFIG_MAP, namespace=SYSTEM_NAMESPACE), READ_SECONDS)
     return {body["metadata"]["name"]: _typed(body, CONFIG_MAP) for body in listing.items}
 
 
@@ -162,7 +158,7 @@ def _dry_run(cluster: Cluster, suspect: Suspect) -> Body | ClusterError:
     ref = suspect.manifest.ref
     resource = BY_KIND[ref.group, ref.kind].resource
     try:
-        return _patiently(lambda: cluster.apply(resource, suspect.manifest.body, dry_run=True))
+        return patiently(lambda: cluster.apply(resource, suspect.manifest.body, dry_run=True), READ_SECONDS)
     except ClusterError as error:
         return error
 
@@ -199,20 +195,8 @@ def _tried(cluster: Cluster, resource: Resource, namespace: str = "") -> Sequenc
 
 
 def _read(cluster: Cluster, resource: Resource, *, namespace: str = "", labels: str = "") -> Sequence[Body]:
-    listing = _patiently(lambda: cluster.list(resource, namespace=namespace, labels=labels))
+    listing = patiently(lambda: cluster.list(resource, namespace=namespace, labels=labels), READ_SECONDS)
     return [_typed(body, resource) for body in listing.items]
-
-
-def _patiently(question: Callable[[], T]) -> T:
-    """The answer, asked for again where the server is only busy, or has just started."""
-    for attempt in range(1, _TRIES + 1):
-        try:
-            return question()
-        except ClusterError as error:
-            if not error.may_pass or attempt == _TRIES:
-                raise
-            time.sleep(min(error.retry_after or 1.0, _LONGEST_PAUSE))
-    raise AssertionError(_TRIES)
 
 
 def _typed(body: Body, resource: Resource) -> Body:

@@ -94,6 +94,9 @@ class FakeCluster:
         before = self.objects.get(ref)
         body = copy.deepcopy(body)
         expected = body["metadata"].pop("resourceVersion", "")
+        uid = body["metadata"].pop("uid", "")
+        if uid and (before is None or uid != before["metadata"]["uid"]):
+            raise Conflict("uid mismatch", code=409)
         if expected and before is not None and expected != before["metadata"]["resourceVersion"]:
             raise Conflict("the object has been modified", code=409)
         kind = BY_KIND[resource.group, resource.kind]

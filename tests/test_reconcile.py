@@ -233,6 +233,38 @@ def test_namespace_that_appears_meanwhile(world: World) -> None:
     assert world.jobq("reconcile").code == Exit.REFUSED
 
 
+def test_namespace_that_is_another_by_now(world: World) -> None:
+    """A project's namespace that somebody deletes and makes anew between plan and apply isn't taken over."""
+    world.repository.declare(project("vision"))
+    world.reconcile()
+    world.repository.declare(project("vision", displayName="Vision"))
+    changes = world.plan().plan.changes
+    clear(world.plane)
+    world.kubectl("create", "namespace", "vision")
+    before = world.kubectl("get", "namespace", "vision", "-o", "json")
+    outcomes = apply(world.cluster, changes, threading.Event())
+    assert (outcomes[0].change.action, outcomes[0].result) == (Action.UPDATE, Result.FAILED)
+    assert "is not jobq's" in outcomes[0].error
+    assert world.kubectl("get", "namespace", "vision", "-o", "json") == before
+
+
+def test_object_that_is_gone_or_new_meanwhile(world: World) -> None:
+    """What was to be changed and is gone by now, or another, becomes what was planned; nothing beyond is owned."""
+    world.repository.declare(project("vision"))
+    world.reconcile()
+    world.repository.declare(project("vision", displayName="Vision"))
+    changes = world.plan().plan.changes
+    assert {change.ref.kind for change in changes} == {"Namespace", "ConfigMap"}
+    world.kubectl("delete", "configmap", "-n", "jobq-system", "vision")
+    outcomes = apply(world.cluster, changes, threading.Event())
+    assert {outcome.result for outcome in outcomes} == {Result.CONFIGURED}
+    world.kubectl("delete", "configmap", "-n", "jobq-system", "vision")
+    world.kubectl("create", "configmap", "-n", "jobq-system", "vision")
+    outcomes = apply(world.cluster, changes, threading.Event())
+    assert {outcome.result for outcome in outcomes} == {Result.CONFIGURED}
+    assert of(world.plan()) == []
+
+
 def test_lost_answer_of_a_create(world: World) -> None:
     """A Namespace that an earlier try of the same run made, whose answer was lost, is ours and no stranger's."""
     world.repository.declare(project("vision"))
