@@ -102,7 +102,9 @@ def _write(cluster: Cluster, resource: Resource, change: Change) -> None:
     """One apply of exactly the object that was planned; where another one is there by now, what that asks for."""
     try:
         cluster.apply(resource, _precisely(change))
-    except Conflict as conflict:
+    except ClusterError as stale:
+        if not _is_another(stale):
+            raise
         live = _there(cluster, resource, change)
         if live is None:
             if change.action is Action.CREATE:
@@ -110,7 +112,7 @@ def _write(cluster: Cluster, resource: Resource, change: Change) -> None:
             cluster.apply(resource, _precisely(replace(change, action=Action.CREATE)))
         elif change.ref.kind == "Namespace" and not _is_ours(live, change):
             text = f"{change.ref} came into being meanwhile, and is not jobq's"
-            raise Forbidden(text, hint="plan again") from conflict
+            raise Forbidden(text, hint="plan again") from stale
         else:
             cluster.apply(resource, _precisely(replace(change, action=Action.UPDATE, uid=live["metadata"]["uid"])))
 
@@ -125,6 +127,11 @@ def _precisely(change: Change) -> Body:
         case _:
             condition = {}
     return change.body | {"metadata": change.body["metadata"] | condition}
+
+
+def _is_another(error: ClusterError) -> bool:
+    """Whether the object isn't the one that was planned: 409 where it is gone or came, 422 where it was made anew."""
+    return isinstance(error, Conflict) or any(cause.get("field") == "metadata.uid" for cause in error.causes)
 
 
 def _there(cluster: Cluster, resource: Resource, change: Change) -> Body | None:

@@ -25,7 +25,7 @@ from reconciler.model import Action, Report, Result
 from reconciler.ownership import is_equal, project_of
 from tests.controlplane import pki
 from tests.repository import project
-from tests.world import PAGES, World, eventually, install, listed
+from tests.world import PAGES, World, clear, eventually, install, listed
 
 if TYPE_CHECKING:
     import subprocess
@@ -261,7 +261,7 @@ def test_object_that_is_gone_or_new_meanwhile(world: World) -> None:
     world.kubectl("delete", "configmap", "-n", "jobq-system", "vision")
     world.kubectl("create", "configmap", "-n", "jobq-system", "vision")
     outcomes = apply(world.cluster, changes, threading.Event())
-    assert {outcome.result for outcome in outcomes} == {Result.CONFIGURED}
+    assert {outcome.result for outcome in outcomes} == {Result.CONFIGURED}, outcomes
     assert of(world.plan()) == []
 
 
