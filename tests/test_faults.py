@@ -154,7 +154,7 @@ TROUBLES = [
     Trouble("409 for ever", just(one_object), spoilt.refuse(409), Exit.PARTLY),
     # questions
     Trouble("dry-run refused", just(spoilt.dry_run), spoilt.refuse(422), Exit.REFUSED, times=1),
-    Trouble("dry-run lost", just(spoilt.dry_run), spoilt.drop, Exit.REFUSED, times=1),
+    Trouble("dry-run lost", just(spoilt.dry_run), spoilt.drop, times=1),
     Trouble("dry-run 503", just(spoilt.dry_run), spoilt.refuse(503, retry_after=0), times=1),
     Trouble("dry-run 500", just(spoilt.dry_run), spoilt.refuse(500), times=1),
     # lists
