@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fix up schema lock
+.PHONY: help setup demo demo-admin test check bench fix up schema lock
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -21,6 +21,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 demo: setup  ## a commit becomes projects on a real control plane, and a member's job runs in one
 	@$(BIN)/python -m tests.demo path
+
+demo-admin: setup  ## an admin's night: drift repaired live, an accident refused, what is meant approved
+	@$(BIN)/python -m tests.demo admin
 
 test: setup  ## lint, types, and all tests on a real control plane
 	@$(MAKE) --no-print-directory check

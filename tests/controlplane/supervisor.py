@@ -244,7 +244,10 @@ def _admitted(api: Api, document: Document) -> bool:
 
 def _node_is_ready(api: Api, name: str) -> bool:
     """Ready, and no longer tainted as not ready: pods can be bound."""
-    node = api.call("GET", f"/api/v1/nodes/{name}")
+    path = f"/api/v1/nodes/{name}"
+    if not api.succeeds(path):  # it registers itself
+        return False
+    node = api.call("GET", path)
     conditions = node["status"].get("conditions", [])
     taints = {taint["key"] for taint in node["spec"].get("taints", [])}
     ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

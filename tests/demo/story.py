@@ -6,9 +6,12 @@ it should ends the demo with exit code 1.
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from tests.controlplane.plane import Plane
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 JOBQ = Path(sys.executable).with_name("jobq")
+PATIENCE_SECONDS = 60.0
 GIT = ("git", "-c", "user.name=admin", "-c", "user.email=admin@example.org")
 
 
@@ -59,18 +63,8 @@ class Story:
         """Run a command and show what it prints, as it comes; its output. Raises: Surprise."""
         shown = " ".join(map(_shown, words))
         say(f"{by.name}$ {shown}")
-        programs = {"jobq": JOBQ, "kubectl": self.plane.kubectl}
-        command = [str(programs.get(words[0], words[0])), *words[1:]]
         lines = []
-        with subprocess.Popen(
-            command,
-            cwd=self.repository if by is ADMIN else self._home(by),
-            env=self._environment(by),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
+        with self._start(words, by) as process:
             for line in process.stdout or ():
                 say(f"  {line.rstrip()}")
                 lines.append(line)
@@ -79,6 +73,32 @@ class Story:
             wanted = f"exit code {ends}" + (f" and {says!r}" if says else "")
             raise Surprise(f"`{shown}` ended with exit code {process.returncode}; expected {wanted}")
         return output
+
+    @contextmanager
+    def beside(self, *words: str, by: Person = ADMIN) -> Iterator["Beside"]:
+        """Run a command beside the story, until it is ended as Ctrl-C ends it. Raises: Surprise."""
+        say(f"{by.name}$ {' '.join(map(_shown, words))} &")
+        with self._start(words, by) as process:
+            beside = Beside(process)
+            try:
+                yield beside
+            finally:
+                process.send_signal(signal.SIGINT)
+                code = process.wait(PATIENCE_SECONDS)
+        beside.finish()
+        must(code == 0, f"`{words[0]} {words[1]}` to end with exit code 0 when it is interrupted, not {code}")
+
+    def _start(self, words: Sequence[str], by: Person) -> "subprocess.Popen[str]":
+        programs = {"jobq": JOBQ, "kubectl": self.plane.kubectl}
+        return subprocess.Popen(
+            [str(programs.get(words[0], words[0])), *words[1:]],
+            cwd=self.repository if by is ADMIN else self._home(by),
+            env=self._environment(by),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def _home(self, person: Person) -> Path:
         home = self.homes / person.name
@@ -101,6 +121,41 @@ class Story:
         """Commit everything in the projects repository."""
         self.run("git", "add", "--all")
         self.run(*GIT, "commit", "--quiet", "--message", message)
+
+
+class Beside:
+    """A command that runs on while the story does; what it prints is shown as it comes."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self._lines: list[str] = []
+        self._read = 0
+        self._news = threading.Condition()
+        self._reader = threading.Thread(target=self._listen, daemon=True)
+        self._reader.start()
+
+    def until(self, says: str) -> str:
+        """Wait until it has said that since the last time; the line. Raises: Surprise."""
+        with self._news:
+            if not self._news.wait_for(lambda: self._found(says) is not None, PATIENCE_SECONDS):
+                raise Surprise(f"expected {says!r} within {PATIENCE_SECONDS:.0f} s")
+            place = self._found(says) or 0
+            self._read = place + 1
+            return self._lines[place]
+
+    def finish(self) -> None:
+        """Wait until all it said is shown."""
+        self._reader.join(PATIENCE_SECONDS)
+
+    def _found(self, says: str) -> int | None:
+        return next((place for place in range(self._read, len(self._lines)) if says in self._lines[place]), None)
+
+    def _listen(self) -> None:
+        for line in self._process.stdout or ():
+            say(f"  | {line.rstrip()}")
+            with self._news:
+                self._lines.append(line)
+                self._news.notify()
 
 
 def _shown(word: str) -> str:
