@@ -11,7 +11,7 @@ from reconciler.model import MANAGED_BY, PROJECT_LABEL, Report
 from tests.controlplane.plane import Plane
 from tests.repository import Repository, project
 from tests.stage import force_away
-from tests.world import Run, World, eventually
+from tests.world import Run, World, eventually, forget
 
 pytestmark = pytest.mark.xdist_group("life")
 KIM = [{"user": "kim@example.org", "role": "researcher"}]
@@ -35,6 +35,7 @@ def lab(whole_plane: Plane, repository: Repository) -> Iterator[World]:
     """A control plane with a namespace that somebody uses without jobq; it goes again, whatever happens."""
     kubeconfig = whole_plane.service_account_kubeconfig("jobq-system", "jobq-reconciler")
     world = World(whole_plane, repository, kubeconfig)
+    forget(whole_plane)
     world.kubectl("create", "namespace", "lab")
     yield world
     force_away(world.admin, "lab")

@@ -186,7 +186,7 @@ def clear(plane: Plane) -> None:
         names = [item["metadata"]["name"] for item in api.call("GET", "/api/v1/namespaces")["items"]]
         api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps?labelSelector=app.kubernetes.io/managed-by=jobq")
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda name: _remove(plane, name), (name for name in names if name not in _OTHERS)))
+        list(pool.map(lambda name: remove_namespace(plane, name), (name for name in names if name not in _OTHERS)))
 
 
 def forget(plane: Plane) -> None:
@@ -197,11 +197,12 @@ def forget(plane: Plane) -> None:
 
 def purge(world: World, name: str) -> None:
     """Remove a project's namespace with all in it, and its catalogue entry, as an administrator."""
-    _remove(world.plane, name)
+    remove_namespace(world.plane, name)
     world.admin.delete(CONFIG_MAP, name, namespace="jobq-system")
 
 
-def _remove(plane: Plane, namespace: str) -> None:
+def remove_namespace(plane: Plane, namespace: str) -> None:
+    """Take away a namespace with all that projects have in it, as its controller would."""
     with plane.api() as api:
         for kind in PROJECT_KINDS:
             if kind.resource.namespaced:
