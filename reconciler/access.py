@@ -7,7 +7,6 @@ from itertools import groupby
 
 from reconciler.model import (
     SYSTEM_NAMESPACE,
-    Action,
     Body,
     Change,
     Declaration,
@@ -17,6 +16,7 @@ from reconciler.model import (
     Project,
     Role,
     Weight,
+    created_projects,
 )
 from reconciler.ownership import owns
 
@@ -33,9 +33,7 @@ def access_effects(
     declaration: Declaration, changes: Sequence[Change], live: Mapping[ObjectRef, Body]
 ) -> Iterator[Effect]:
     """Who has which role before and after, project by project. A role that changes is one effect."""
-    created = {
-        change.project for change in changes if change.ref.kind == "Namespace" and change.action is Action.CREATE
-    }
+    created = created_projects(changes)
     mine = [change for change in changes if change.ref.kind == "RoleBinding"]
     before = _by_namespace(live)
     for name, group in groupby(mine, key=lambda change: change.project):

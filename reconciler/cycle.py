@@ -63,7 +63,7 @@ def plan_pass(
     concerned = scope_of(terms.only, held, declaration.projects if observed.unlisted else ())
     comparison = restrain(scoped(everything, concerned, live))
     answers = ask(cluster, questions_of(comparison, observed))
-    plan = make_plan(declaration, comparison, answers, observed, hold_effects(holds, everything, today))
+    plan = make_plan(declaration, comparison, answers, observed, hold_effects(holds, everything, today), VERSION)
     approvals = [approval for approval in approvals_of(notes) if approval.holds(today)]
     verdict = check(plan, declaration.settings, approvals, terms)
     return Report(plan, replace(verdict, refusals=(*order.refusals, *verdict.refusals)))

@@ -13,8 +13,10 @@ from reconciler.model import (
     Effect,
     EffectKind,
     FieldChange,
+    ObjectRef,
     Observation,
     Weight,
+    created_projects,
     shortened,
 )
 from reconciler.versions import kueue_needed
@@ -28,9 +30,10 @@ def effects_of(
     declaration: Declaration, changes: Sequence[Change], seen: Observation, answers: Answers
 ) -> Iterator[Effect]:
     """All consequences of these changes."""
-    yield from _lives(changes, answers)
     access = list(access_effects(declaration, changes, seen.live))
     yield from access
+    yield from _lives(changes, answers, access)
+    yield from _renames(changes, seen.live)
     yield from _jobs_that_go_on(access, answers)
     yield from limit_effects(changes, seen.live, answers)
     yield from _unchecked_moves(changes, answers)
@@ -52,10 +55,10 @@ def in_order(effects: Iterable[Effect]) -> tuple[Effect, ...]:
 # ------------------------------------------------------------------------------------------------ life
 
 
-def _lives(changes: Iterable[Change], answers: Answers) -> Iterator[Effect]:
+def _lives(changes: Iterable[Change], answers: Answers, access: Iterable[Effect]) -> Iterator[Effect]:
     """Projects that come, rest, go on, or move to another ClusterQueue."""
     states = {change.project: field for change in changes if (field := _field(change, "data.state")) is not None}
-    created = {change.project for change in changes if (change.ref.kind, change.action) == ("Namespace", Action.CREATE)}
+    created = created_projects(changes)
     renamed = {change.project: change.ref.name for change in changes if _makes_queue(change)}
     for change in changes:
         state = states.get(change.project)
@@ -63,7 +66,8 @@ def _lives(changes: Iterable[Change], answers: Answers) -> Iterator[Effect]:
             case "Namespace", Action.CREATE:
                 yield Effect(EffectKind.CREATED, change.project, "created", refs=[change.ref])
             case "ConfigMap", Action.UPDATE if state is not None and change.project not in created:
-                yield from _states(change, state, answers)
+                heirs = [who for one in access if one.project == change.project for who in one.people]
+                yield from _states(change, state, answers, heirs)
             case "LocalQueue", Action.REPLACE:
                 yield _moved(change, answers)
             case "LocalQueue", Action.UPDATE if not (state and "archived" in (state.before, state.after)):
@@ -74,7 +78,7 @@ def _lives(changes: Iterable[Change], answers: Answers) -> Iterator[Effect]:
                 pass
 
 
-def _states(change: Change, state: FieldChange | None, answers: Answers) -> Iterator[Effect]:
+def _states(change: Change, state: FieldChange | None, answers: Answers, heirs: Sequence[str]) -> Iterator[Effect]:
     """A project that goes to rest for good, or comes back."""
     namespace = change.body["data"]["namespace"]
     counts = _counted(answers.workloads.get(namespace, ()))
@@ -83,8 +87,30 @@ def _states(change: Change, state: FieldChange | None, answers: Answers) -> Iter
         yield Effect(EffectKind.ARCHIVED, change.project, text, Weight.DISRUPTIVE, (), counts, [change.ref])
     elif state is not None and state.before == "archived":
         since = _field(change, "data.archivedOn")
-        text = f"restored, archived since {since.before if since else '?'}: its members see all that it held"
-        yield Effect(EffectKind.RESTORED, change.project, text, Weight.DISRUPTIVE, (), counts, [change.ref])
+        text = f"restored, archived since {since.before if since else '?'}: all that it holds comes back"
+        yield Effect(EffectKind.RESTORED, change.project, text, Weight.DISRUPTIVE, heirs, counts, [change.ref])
+
+
+def _renames(changes: Iterable[Change], live: Mapping[ObjectRef, Body]) -> Iterator[Effect]:
+    """A project that comes with the members and the ClusterQueue of one that goes: surely a file was renamed."""
+    entries = [change for change in changes if change.ref.kind == "ConfigMap" and change.body]
+    gone = {
+        _likeness(live[change.ref].get("data", {})): change.project
+        for change in entries
+        if (field := _field(change, "data.state")) is not None and field.after == "archived"
+    }
+    for change in entries:
+        old = gone.get(_likeness(change.body["data"])) if change.action is Action.CREATE else None
+        if old is not None:
+            text = (
+                f"looks like {old} under a new name, but a name can't change: it starts empty, and {old} is archived"
+                f" with its jobs and data (to keep it, call the file {old}.yaml again)"
+            )
+            yield Effect(EffectKind.RENAMED, change.project, text, Weight.WARNING, refs=[change.ref])
+
+
+def _likeness(data: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(data.get(key, "") for key in ("clusterQueue", "displayName", "description", "members"))
 
 
 def _stopped(change: Change, state: FieldChange | None, answers: Answers) -> Iterator[Effect]:

@@ -14,6 +14,7 @@ from reconciler.model import (
     MANAGER,
     PROJECT_LABEL,
     Body,
+    Change,
     Declaration,
     Effect,
     EffectKind,
@@ -25,6 +26,7 @@ from reconciler.model import (
 )
 from reconciler.ownership import project_of
 from reconciler.selectors import said, selects
+from reconciler.terms import State
 
 _DEFAULT = "default"
 """The WorkloadPriorityClass that Kueue's gate WorkloadPriorityClassDefaulting gives to jobs without one."""
@@ -42,6 +44,19 @@ def findings(declaration: Declaration, comparison: Comparison, seen: Observation
     yield from _copies(comparison)
     yield from _ending(declaration, comparison)
     yield from _homeless(declaration, seen.live)
+
+
+def other_version(
+    state: State | None, declaration: Declaration, changes: Sequence[Change], version: str
+) -> Iterator[Effect]:
+    """Says of changes to what this very commit has made that another jobq, with other templates, made it."""
+    same = state is not None and state.commit == declaration.commit != ""
+    if state is not None and same and changes and version not in {"", state.version}:
+        text = (
+            f"this commit was applied by jobq {state.version}, and this is {version}:"
+            " what no file and nobody changed comes from its templates"
+        )
+        yield Effect(EffectKind.OTHER_VERSION, "", text)
 
 
 def _namespace_labels(comparison: Comparison, live: Mapping[ObjectRef, Body]) -> dict[str, Mapping[str, str]]:

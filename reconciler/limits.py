@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from reconciler.amounts import AmountError, quantity
-from reconciler.model import Action, Answers, Body, Change, Effect, EffectKind, ObjectRef, Weight
+from reconciler.model import Answers, Body, Change, Effect, EffectKind, ObjectRef, Weight, created_projects
 
 JOBS = "count/jobs.batch"
 _WORDS = {
@@ -31,9 +31,7 @@ def compute_limited(quota: Body) -> list[str]:
 
 def limit_effects(changes: Sequence[Change], live: Mapping[ObjectRef, Body], answers: Answers) -> Iterator[Effect]:
     """Each limit that is new or lower, where it is below use or nobody knows how much is in use."""
-    created = {
-        change.project for change in changes if change.ref.kind == "Namespace" and change.action is Action.CREATE
-    }
+    created = created_projects(changes)
     for change in changes:
         if change.ref.kind == "ResourceQuota" and change.project not in created:
             quota = live.get(change.ref, {})

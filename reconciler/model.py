@@ -1,6 +1,6 @@
 """The nouns that the stages hand on. Frozen; no behaviour beyond identity, order and how they print."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -360,6 +360,11 @@ class Change:
     """Fields of ours that should go and stay, since somebody else owns them too."""
 
 
+def created_projects(changes: Iterable[Change]) -> frozenset[str]:
+    """The projects whose Namespace is among the new objects."""
+    return frozenset(one.project for one in changes if (one.ref.kind, one.action) == ("Namespace", Action.CREATE))
+
+
 class Weight(StrEnum):
     """How much an effect asks for attention: told, or counted by the guard."""
 
@@ -377,6 +382,8 @@ class EffectKind(StrEnum):
     RESUMED = "resumed"
     ARCHIVED = "archived"
     RESTORED = "restored"
+    RENAMED = "renamed"
+    """One project goes and another comes that looks the same."""
     MOVED = "moved"
     QUEUE_RENAMED = "queue-renamed"
     LOST = "lost"
@@ -411,6 +418,8 @@ class EffectKind(StrEnum):
     FOREIGN_QUOTA = "foreign-quota"
     UNFENCED = "unfenced"
     UNREADABLE = "unreadable"
+    OTHER_VERSION = "other-version"
+    """Another jobq applied this commit last: its templates may be others."""
     HELD = "held"
     """An admin has stopped jobq there, or had."""
     KEPT = "kept"

@@ -5,10 +5,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
-from reconciler.changes import create_of, delete_of, replace_of, update_of
+from reconciler.changes import DryRuns, create_of, delete_of, replace_of, update_of
 from reconciler.compare import Comparison, project_namespaces
 from reconciler.effects import effects_of, in_order
-from reconciler.findings import findings
+from reconciler.findings import findings, other_version
 from reconciler.kinds import APPLY_ORDER, BY_KIND
 from reconciler.model import (
     Action,
@@ -27,16 +27,7 @@ from reconciler.model import (
 from reconciler.moves import held_moves, without_moves
 from reconciler.notes import state_of
 from reconciler.ownership import project_of
-from reconciler.refusals import (
-    displaced,
-    ending_namespaces,
-    excused,
-    fixed_objects,
-    foreign_namespaces,
-    lost_label,
-    refused_by_server,
-    stranded,
-)
+from reconciler.refusals import excused, lost_label, refusals_of
 
 
 def make_plan(
@@ -45,41 +36,26 @@ def make_plan(
     answers: Answers,
     seen: Observation,
     holds: Iterable[Effect] = (),
+    version: str = "",
 ) -> Plan:
-    """The plan, in its total order. What can't be planned is a refusal of its project. ``holds`` in words are told."""
+    """The plan, in its total order. What can't be planned is a refusal of its project. ``holds`` in words are told.
+
+    ``version`` is this jobq's, where it may differ from that of the last one.
+    """
     held = held_moves(comparison, seen, answers.kueue)
     comparison, unasked = without_moves(comparison, held)
     dry_runs = excused(comparison.suspects, {**answers.dry_runs, **unasked})
-    refusals = sorted(
-        (
-            *foreign_namespaces(comparison),
-            *ending_namespaces(comparison, declaration),
-            *displaced(comparison, declaration, seen),
-            *stranded(declaration, comparison, seen),
-            *fixed_objects(comparison),
-            *refused_by_server(comparison.suspects, dry_runs),
-            *held.values(),
-        )
-    )
+    refusals = sorted((*refusals_of(declaration, comparison, dry_runs, seen), *held.values()))
     left_out = {refusal.project for refusal in refusals if not refusal.only}
     state = state_of(seen.notes)
-    again = state is not None and state.commit == declaration.commit != ""
-    homes = project_namespaces(seen.live)
-    updates = [
-        change for suspect in comparison.suspects if (change := update_of(suspect, dry_runs, again=again)) is not None
-    ]
-    changes = [
-        *(create_of(manifest, homes, again=again) for manifest in comparison.missing),
-        *updates,
-        *map(replace_of, comparison.replaced),
-        *(delete_of(body, homes) for body in comparison.surplus),
-    ]
+    again = state is not None and state.commit == declaration.commit != "" and version in {"", state.version}
+    changes = _changes(comparison, dry_runs, project_namespaces(seen.live), again=again)
+    updated = sum(change.action is Action.UPDATE for change in changes)
     ranks = _ranks(comparison)
     kept = (change for change in changes if change.project not in left_out)
     ordered = sorted(kept, key=lambda change: _order(change, ranks))
-    effects = in_order(
-        (*effects_of(declaration, ordered, seen, answers), *findings(declaration, comparison, seen), *holds)
-    )
+    told = (*findings(declaration, comparison, seen), *holds, *other_version(state, declaration, ordered, version))
+    effects = in_order((*effects_of(declaration, ordered, seen, answers), *told))
     disrupted = sorted({effect.project for effect in effects if effect.weight is Weight.DISRUPTIVE})
     return Plan(
         commit=declaration.commit,
@@ -87,7 +63,7 @@ def make_plan(
         changes=tuple(ordered),
         effects=effects,
         refusals=tuple(refusals),
-        unchanged=len(comparison.equal) + len(comparison.suspects) - len(updates),
+        unchanged=len(comparison.equal) + len(comparison.suspects) - updated,
         projects=len(declaration.projects),
         digest=_digest([change.action, str(change.ref), change.uid, change.body] for change in ordered),
         live=_live(seen),
@@ -96,6 +72,16 @@ def make_plan(
         disruption=_disruption(effects, ordered, disrupted),
         unlisted=sorted(seen.unlisted),
     )
+
+
+def _changes(comparison: Comparison, dry_runs: DryRuns, homes: Mapping[str, str], *, again: bool) -> list[Change]:
+    updates = (update_of(suspect, dry_runs, again=again) for suspect in comparison.suspects)
+    return [
+        *(create_of(manifest, homes, again=again) for manifest in comparison.missing),
+        *(change for change in updates if change is not None),
+        *map(replace_of, comparison.replaced),
+        *(delete_of(body, homes) for body in comparison.surplus),
+    ]
 
 
 def offline_plan(declaration: Declaration, manifests: Sequence[Manifest]) -> Plan:

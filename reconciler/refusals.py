@@ -24,6 +24,18 @@ ALLOW_PRIVILEGED = "jobq.io/allow-privileged"
 """What an admin puts on a namespace that may have Pod Security at privileged."""
 
 
+def refusals_of(
+    declaration: Declaration, comparison: Comparison, dry_runs: DryRuns, seen: Observation
+) -> Iterator[Refusal]:
+    """Each project that is left alone as a whole, and why."""
+    yield from _foreign(comparison)
+    yield from _ending(comparison, declaration)
+    yield from _displaced(comparison, declaration, seen)
+    yield from _stranded(declaration, comparison, seen)
+    yield from _fixed(comparison)
+    yield from _refused(comparison.suspects, dry_runs)
+
+
 def excused(suspects: Sequence[Suspect], dry_runs: DryRuns) -> DryRuns:
     """The answers, without refusals that only say that the namespace has lost our label: this plan puts it back first.
 
@@ -43,7 +55,7 @@ def lost_label(suspect: Suspect) -> bool:
     return suspect.live["kind"] == "Namespace" and MANAGED_BY not in suspect.live["metadata"].get("labels", {})
 
 
-def foreign_namespaces(comparison: Comparison) -> Iterator[Refusal]:
+def _foreign(comparison: Comparison) -> Iterator[Refusal]:
     """Namespaces of a project's name that aren't its own; one that lost our label is an admin's to give back."""
     for project, namespace in comparison.foreign.items():
         name, owner = namespace["metadata"]["name"], project_of(namespace)
@@ -58,7 +70,7 @@ def foreign_namespaces(comparison: Comparison) -> Iterator[Refusal]:
         yield Refusal(f"{text}: project {project} is left alone, and so is that namespace", way_out, project)
 
 
-def ending_namespaces(comparison: Comparison, declaration: Declaration) -> Iterator[Refusal]:
+def _ending(comparison: Comparison, declaration: Declaration) -> Iterator[Refusal]:
     """Declared projects whose namespace is on its way out: they come anew once it is gone."""
     for project, namespace in comparison.ending.items():
         if project in declaration.projects:
@@ -69,7 +81,7 @@ def ending_namespaces(comparison: Comparison, declaration: Declaration) -> Itera
             yield Refusal(text, way_out_of(namespace), project)
 
 
-def displaced(comparison: Comparison, declaration: Declaration, seen: Observation) -> Iterator[Refusal]:
+def _displaced(comparison: Comparison, declaration: Declaration, seen: Observation) -> Iterator[Refusal]:
     """Projects whose namespace would have another name by now: none can be renamed."""
     homes = project_namespaces(seen.live)
     for project, namespace in comparison.displaced.items():
@@ -82,14 +94,14 @@ def displaced(comparison: Comparison, declaration: Declaration, seen: Observatio
         yield Refusal(text, way_out, project)
 
 
-def fixed_objects(comparison: Comparison) -> Iterator[Refusal]:
+def _fixed(comparison: Comparison) -> Iterator[Refusal]:
     """Objects that can't become what is declared; where it is storage, the rest of the project goes on."""
     for ref, found in comparison.fixed.items():
         only = str(ref) if found.alone else ""
         yield Refusal(f"{ref}: {found.reason}", found.way_out, found.suspect.manifest.project, only)
 
 
-def stranded(declaration: Declaration, comparison: Comparison, seen: Observation) -> Iterator[Refusal]:
+def _stranded(declaration: Declaration, comparison: Comparison, seen: Observation) -> Iterator[Refusal]:
     """New projects whose ClusterQueue isn't there. One that lives goes on: access must end when git says so."""
     new = {manifest.project for manifest in comparison.missing if manifest.ref.kind == "Namespace"}
     known = {body["metadata"]["name"] for body in seen.queues.get("ClusterQueue", ())}
@@ -100,7 +112,7 @@ def stranded(declaration: Declaration, comparison: Comparison, seen: Observation
             yield Refusal(text, "name one that is there: kubectl get clusterqueues", name)
 
 
-def refused_by_server(suspects: Iterable[Suspect], dry_runs: DryRuns) -> Iterator[Refusal]:
+def _refused(suspects: Iterable[Suspect], dry_runs: DryRuns) -> Iterator[Refusal]:
     """Projects of which the server takes an object not as it is declared."""
     for suspect in suspects:
         answer = dry_runs.get(suspect.manifest.ref)
