@@ -40,12 +40,12 @@ def tell(story: Story) -> None:
 
         story.tell("In the night somebody takes lee's group its access away, by hand. It is back within two seconds.")
         can_i = ("kubectl", "auth", "can-i", "create", "jobs", "--namespace", "group-03")
-        story.run(*can_i, by=LEE, says="yes")
+        story.soon(*can_i, by=LEE, says="yes")
         began = time.monotonic()
         story.run("kubectl", "delete", "rolebinding", "jobq:researcher", "--namespace", "group-03")
         watch.until("created")
         say(f"  (after {time.monotonic() - began:.1f} s, kubectl included)")
-        story.run(*can_i, by=LEE, says="yes")
+        story.soon(*can_i, by=LEE, says="yes")
 
         story.tell("A limit is raised past what git says: taken back, and the plan says whose hand it was.")
         patch = '{"spec":{"hard":{"count/jobs.batch":"9999"}}}'
@@ -63,14 +63,14 @@ def tell(story: Story) -> None:
         story.run("git", "rm", "--quiet", *(f"projects.d/{name}.yaml" for name in PROJECTS[:5]))
         story.commit("Tidy up")
         watch.until("refused")
-        story.run(*can_i, by=LEE, says="yes")
+        story.soon(*can_i, by=LEE, says="yes")
         output = story.run("jobq", "plan", ends=4, says="jobq approve")
 
         story.tell("It was meant, this time. An admin approves exactly this plan, and the watch goes on by itself.")
         digest = output.rpartition("jobq approve ")[2].split()[0]
         story.run("jobq", "approve", digest)
         watch.until("configured")
-        story.run(*can_i, by=LEE, ends=1, says="no")
+        story.soon(*can_i, by=LEE, ends=1, says="no")
 
         story.tell("An old pipeline runs again: its commit would bring lee's access back, so it is refused.")
         story.run("jobq", "reconcile", "--ref", "HEAD~1", ends=4, says="--rewind")

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,6 +74,17 @@ class Story:
             wanted = f"exit code {ends}" + (f" and {says!r}" if says else "")
             raise Surprise(f"`{shown}` ended with exit code {process.returncode}; expected {wanted}")
         return output
+
+    def soon(self, *words: str, by: Person = ADMIN, ends: int = 0, says: str = "") -> None:
+        """Show a command that will end so in a moment: the API server's own memory of access lags behind its writes."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            with self._start(words, by) as process:
+                output = process.communicate()[0]
+            if process.returncode == ends and says in output:
+                break
+            time.sleep(0.1)
+        self.run(*words, by=by, ends=ends, says=says)
 
     @contextmanager
     def beside(self, *words: str, by: Person = ADMIN) -> Iterator["Beside"]:
