@@ -81,11 +81,23 @@ def compare(
         surplus=[body for body in mine if not _kind_of(body).kept],
         kept=[body for body in mine if _kind_of(body).kept],
         fixed=fixed,
-        copies=[body for body in extra if is_labelled(body) and not is_ours(body, homes)],
+        copies=[
+            *(body for body in extra if is_labelled(body) and not is_ours(body, homes)),
+            *_copied_namespaces(live, {*refs, *map(ObjectRef.of, displaced.values())}, homes),
+        ],
         foreign=foreign,
         ending=ending,
         displaced=displaced,
     )
+
+
+def _copied_namespaces(
+    live: Mapping[ObjectRef, Body], known: Collection[ObjectRef], homes: Collection[str]
+) -> Iterator[Body]:
+    """Namespaces that carry our labels, and that no project lives in."""
+    for ref, body in live.items():
+        if ref.kind == "Namespace" and ref not in known and ref.name not in homes and is_labelled(body):
+            yield body
 
 
 def _kind_of(live: Body) -> Kind:
@@ -121,11 +133,18 @@ def _at(body: Body, names: Path) -> Any:  # noqa: ANN401 - JSON
 def project_namespaces(live: Mapping[ObjectRef, Body]) -> dict[str, str]:
     """The namespaces that are projects, each with its project's name; also where the managed-by label was lost.
 
-    Made by us, or adopted by an admin: the label alone proves nothing, a copy carries it too.
+    Made by us, or adopted by an admin: the label alone proves nothing, a copy carries it too. A backup can even bring
+    our entry back; where the catalogue names another namespace that is there, that one is the project's.
     """
     namespaces = (body for ref, body in live.items() if ref.kind == "Namespace" and project_of(body))
     ours = (body for body in namespaces if own_entry(body) is not None or is_adopted(body))
-    return {body["metadata"]["name"]: project_of(body) for body in ours}
+    return {body["metadata"]["name"]: project_of(body) for body in ours if not _has_twin(body, live)}
+
+
+def _has_twin(namespace: Body, live: Mapping[ObjectRef, Body]) -> bool:
+    entry = live.get(ObjectRef("", "ConfigMap", SYSTEM_NAMESPACE, project_of(namespace)), {})
+    said = entry.get("data", {}).get("namespace", "")
+    return said not in {"", namespace["metadata"]["name"]} and ObjectRef("", "Namespace", "", said) in live
 
 
 def homeless_entries(live: Mapping[ObjectRef, Body]) -> Mapping[ObjectRef, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from reconciler.access import NO_ACCESS, access_effects
+from reconciler.access import access_effects
 from reconciler.limits import limit_effects
 from reconciler.model import (
     Action,
@@ -17,11 +17,10 @@ from reconciler.model import (
     Observation,
     Weight,
     created_projects,
-    shortened,
 )
 from reconciler.versions import kueue_needed
+from reconciler.workloads import counted_volumes, counted_workloads, jobs_that_go_on
 
-SUBMITTED_BY = "jobq.io/submitted-by"
 _ORDER = {kind: place for place, kind in enumerate(EffectKind)}
 _WEIGHTS = {weight: place for place, weight in enumerate(reversed(Weight))}
 
@@ -34,7 +33,7 @@ def effects_of(
     yield from access
     yield from _lives(changes, answers, access)
     yield from _renames(changes, seen.live)
-    yield from _jobs_that_go_on(access, answers)
+    yield from jobs_that_go_on(access, answers)
     yield from limit_effects(changes, seen.live, answers)
     yield from _unchecked_moves(changes, answers)
     for change in changes:
@@ -81,14 +80,15 @@ def _lives(changes: Iterable[Change], answers: Answers, access: Iterable[Effect]
 def _states(change: Change, state: FieldChange | None, answers: Answers, heirs: Sequence[str]) -> Iterator[Effect]:
     """A project that goes to rest for good, or comes back."""
     namespace = change.body["data"]["namespace"]
-    counts = _counted(answers.workloads.get(namespace, ()))
+    counts = counted_workloads(answers.workloads.get(namespace, ()))
     if state is not None and state.after == "archived":
         text = "archived: its queue is held and all access ends; data and jobs stay"
         yield Effect(EffectKind.ARCHIVED, change.project, text, Weight.DISRUPTIVE, (), counts, [change.ref])
     elif state is not None and state.before == "archived":
         since = _field(change, "data.archivedOn")
         text = f"restored, archived since {since.before if since else '?'}: all that it holds comes back"
-        yield Effect(EffectKind.RESTORED, change.project, text, Weight.DISRUPTIVE, heirs, counts, [change.ref])
+        held = counts | counted_volumes(answers.claims.get(namespace, ()))
+        yield Effect(EffectKind.RESTORED, change.project, text, Weight.DISRUPTIVE, heirs, held, [change.ref])
 
 
 def _renames(changes: Iterable[Change], live: Mapping[ObjectRef, Body]) -> Iterator[Effect]:
@@ -118,7 +118,7 @@ def _stopped(change: Change, state: FieldChange | None, answers: Answers) -> Ite
     policy = _field(change, "spec.stopPolicy")
     if policy is None:
         return
-    counts = _counted(answers.workloads.get(change.ref.namespace, ()))
+    counts = counted_workloads(answers.workloads.get(change.ref.namespace, ()))
     weight = Weight.DISRUPTIVE if state is not None else Weight.WARNING
     by_hand = "" if state is not None else "; somebody had opened its queue"
     match policy.after:
@@ -138,7 +138,7 @@ def _moved(change: Change, answers: Answers) -> Effect:
     field = _field(change, "spec.clusterQueue")
     source = field.before if field else "?"
     text = f"moves from ClusterQueue {source} to {target}: running jobs stay charged to {source}, waiting ones move"
-    counts = _counted(answers.workloads.get(change.ref.namespace, ()))
+    counts = counted_workloads(answers.workloads.get(change.ref.namespace, ()))
     return Effect(EffectKind.MOVED, change.project, text, Weight.DISRUPTIVE, (), counts, [change.ref])
 
 
@@ -150,7 +150,7 @@ def _renamed(change: Change, name: str, answers: Answers) -> Effect:
     """What waits names its queue by a label, which nobody changes for it."""
     label = f"kubectl label job NAME --overwrite kueue.x-k8s.io/queue-name={name}"
     text = f"its LocalQueue is {name}, no more {change.ref.name}: running jobs go on, waiting ones stop until: {label}"
-    counts = _counted(answers.workloads.get(change.ref.namespace, ()))
+    counts = counted_workloads(answers.workloads.get(change.ref.namespace, ()))
     return Effect(EffectKind.QUEUE_RENAMED, change.project, text, Weight.DISRUPTIVE, (), counts, [change.ref])
 
 
@@ -166,43 +166,3 @@ def _unchecked_moves(changes: Iterable[Change], answers: Answers) -> Iterator[Ef
                 f"Kueue's version can't be read: before {kueue_needed()} deleting a LocalQueue can hang its scheduler"
             )
             yield Effect(EffectKind.UNCHECKED_MOVE, change.project, text, Weight.WARNING, refs=[change.ref])
-
-
-# ------------------------------------------------------------------------------------------------ Workloads
-
-
-def _jobs_that_go_on(access: Iterable[Effect], answers: Answers) -> Iterator[Effect]:
-    """The running jobs of people who have no access any more: nobody but an admin or a colleague ends them."""
-    for effect in access:
-        namespace = effect.refs[0].namespace
-        if f"-> {NO_ACCESS}" in effect.text and namespace in answers.jobs and namespace in answers.workloads:
-            running = {uid for one in answers.workloads[namespace] if _runs(one) for uid in _owners(one)}
-            names = sorted(
-                job["metadata"]["name"]
-                for job in answers.jobs[namespace]
-                if job["metadata"]["uid"] in running
-                and job["metadata"].get("annotations", {}).get(SUBMITTED_BY) in effect.people
-            )
-            if names:
-                text = f"running jobs go on: {shortened(names)}"
-                yield Effect(EffectKind.JOBS_GO_ON, effect.project, text, Weight.WARNING, effect.people)
-
-
-def _owners(workload: Body) -> list[str]:
-    return [owner["uid"] for owner in workload["metadata"].get("ownerReferences", ())]
-
-
-def _runs(workload: Body) -> bool:
-    return _is(workload, "Admitted") and not _is(workload, "Finished")
-
-
-def _counted(workloads: Iterable[Body]) -> Mapping[str, int]:
-    """How many run and how many wait; finished and stopped ones are neither."""
-    alive = [one for one in workloads if not _is(one, "Finished") and one.get("spec", {}).get("active", True)]
-    running = sum(map(_runs, alive))
-    return {word: count for word, count in (("running", running), ("waiting", len(alive) - running)) if count}
-
-
-def _is(workload: Body, condition: str) -> bool:
-    conditions = workload.get("status", {}).get("conditions") or ()
-    return any(one["type"] == condition and one["status"] == "True" for one in conditions)

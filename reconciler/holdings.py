@@ -82,11 +82,10 @@ def losses(contents: Contents) -> Iterator[str]:
 
 
 def _claims(claims: Sequence[Body]) -> Iterator[str]:
-    sizes = [(name_of(claim), storage_size(claim)) for claim in claims]
-    if sizes:
-        total = sum((_bytes(size) for _, size in sizes), Decimal())
-        each = listed([f"{name} {size}" for name, size in sizes])
-        yield f"{counted(len(sizes), 'PersistentVolumeClaim')} with {_spoken(total)} and the data in them: {each}"
+    if claims:
+        total = sum(map(storage_bytes, claims), Decimal())
+        each = listed([f"{name_of(claim)} {storage_size(claim)}" for claim in claims])
+        yield f"{counted(len(claims), 'PersistentVolumeClaim')} with {_spoken(total)} and the data in them: {each}"
 
 
 def storage_size(claim: Body) -> str:
@@ -95,9 +94,10 @@ def storage_size(claim: Body) -> str:
     return str(has or claim["spec"].get("resources", {}).get("requests", {}).get("storage", "0"))
 
 
-def _bytes(size: str) -> Decimal:
+def storage_bytes(claim: Body) -> Decimal:
+    """The same as a number."""
     try:
-        return quantity(size)
+        return quantity(storage_size(claim))
     except AmountError:  # an exponent, or more than anybody has
         return Decimal()
 

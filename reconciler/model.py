@@ -307,6 +307,8 @@ class Questions:
     """Namespaces whose Workloads are to be counted."""
     jobs: Sequence[str] = ()
     """Namespaces whose Jobs are asked who submitted them: metadata alone."""
+    claims: Sequence[str] = ()
+    """Namespaces whose PersistentVolumeClaims are counted, whoever made them."""
     kueue: bool = False
     """Whether Kueue's version matters."""
 
@@ -318,6 +320,7 @@ class Answers:
     dry_runs: Mapping[ObjectRef, Body | ClusterError] = field(default_factory=dict)
     workloads: Mapping[str, Sequence[Body]] = field(default_factory=dict)
     jobs: Mapping[str, Sequence[Body]] = field(default_factory=dict)
+    claims: Mapping[str, Sequence[Body]] = field(default_factory=dict)
     kueue: Version | None = None
     """None: not asked, or it can't be told."""
     unanswered: Mapping[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from reconciler.errors import ClusterError, NotFound, Unauthorized
 from reconciler.holdings import Contents
 from reconciler.kinds import (
     BY_KIND,
+    CLAIM,
     CLUSTER_QUEUE,
     COHORT,
     CONFIG_MAP,
@@ -127,31 +128,38 @@ def ask(cluster: Cluster, questions: Questions) -> Answers:
 
     What can't be answered is said in the answers: a plan goes on without.
     """
+    asked = ((WORKLOAD, questions.workloads), (JOB_METADATA, questions.jobs), (CLAIM, questions.claims))
+    lists = [(resource, namespace) for resource, namespaces in asked for namespace in namespaces]
     with ThreadPoolExecutor(_WORKERS) as pool:
         dry_runs = pool.map(lambda suspect: _dry_run(cluster, suspect), questions.dry_runs)
-        workloads = pool.map(lambda namespace: _tried(cluster, WORKLOAD, namespace), questions.workloads)
-        jobs = pool.map(lambda namespace: _tried(cluster, JOB_METADATA, namespace), questions.jobs)
-        lists = {
-            WORKLOAD: dict(zip(questions.workloads, workloads, strict=True)),
-            JOB_METADATA: dict(zip(questions.jobs, jobs, strict=True)),
-        }
+        found = pool.map(lambda pair: _tried(cluster, *pair), lists)
+        kueue = read_kueue_version(cluster, [KUEUE_NAMESPACE]) if questions.kueue else None
         refs = (suspect.manifest.ref for suspect in questions.dry_runs)
-        return Answers(
-            dict(zip(refs, dry_runs, strict=True)),
-            _readable(lists[WORKLOAD]),
-            _readable(lists[JOB_METADATA]),
-            read_kueue_version(cluster, [KUEUE_NAMESPACE]) if questions.kueue else None,
-            {
-                f"{resource.kind}s of {namespace}": str(found)
-                for resource, answers in lists.items()
-                for namespace, found in answers.items()
-                if isinstance(found, ClusterError)
-            },
-        )
+        settled = dict(zip(refs, dry_runs, strict=True))
+        answers = dict(zip(lists, found, strict=True))
+    return Answers(
+        dry_runs=settled,
+        workloads=_readable(answers, WORKLOAD),
+        jobs=_readable(answers, JOB_METADATA),
+        claims=_readable(answers, CLAIM),
+        kueue=kueue,
+        unanswered={
+            f"{resource.kind}s of {namespace}": str(answer)
+            for (resource, namespace), answer in answers.items()
+            if isinstance(answer, ClusterError)
+        },
+    )
 
 
-def _readable(lists: Mapping[str, Sequence[Body] | ClusterError]) -> dict[str, Sequence[Body]]:
-    return {where: found for where, found in lists.items() if not isinstance(found, ClusterError)}
+def _readable(
+    answers: Mapping[tuple[Resource, str], Sequence[Body] | ClusterError], resource: Resource
+) -> dict[str, Sequence[Body]]:
+    """Of one kind, by namespace."""
+    return {
+        namespace: answer
+        for (of, namespace), answer in answers.items()
+        if of == resource and not isinstance(answer, ClusterError)
+    }
 
 
 def _dry_run(cluster: Cluster, suspect: Suspect) -> Body | ClusterError:

@@ -19,6 +19,7 @@ def questions_of(comparison: Comparison, seen: Observation) -> Questions:
         dry_runs=comparison.suspects,
         workloads=sorted({*_queues_touched(comparison), *left}),
         jobs=sorted({*_first_limits(comparison, seen), *left}),
+        claims=sorted(_restored(comparison)),
         kueue=moves(comparison),
     )
 
@@ -38,6 +39,14 @@ def _queues_touched(comparison: Comparison) -> Iterator[str]:
     for body in comparison.surplus:
         if body["kind"] == "LocalQueue":
             yield body["metadata"]["namespace"]
+
+
+def _restored(comparison: Comparison) -> Iterator[str]:
+    """The namespaces of archived projects that come back."""
+    for suspect in comparison.suspects:
+        wanted, live = suspect.manifest.body.get("data", {}), suspect.live.get("data", {})
+        if suspect.manifest.ref.kind == "ConfigMap" and live.get("state") == "archived" != wanted.get("state"):
+            yield wanted["namespace"]
 
 
 def _first_limits(comparison: Comparison, seen: Observation) -> Iterator[str]:
