@@ -86,6 +86,8 @@ def _type_words(kind: str, field: str, found: object, message: str) -> tuple[str
         )
     if kind == "bool_type":
         return f"{field} is {there}; allowed: true, false", "write true or false, without quotes"
+    if kind == "too_short" and not found:
+        return f"{field} is empty", "leave it out, or write at least one"
     if kind == "int_type":
         return f"{field} is {there}, not a whole number", "write digits alone, without quotes"
     wanted = {"list_type": "a list", "dict_type": "a map", "model_type": "a map", "string_type": "text"}.get(kind)

@@ -235,7 +235,6 @@ _SAID = {
     "ResourceQuota": "spec.limits",
     "LimitRange": "spec.limits.container",
     "NetworkPolicy": "spec.network",
-    "PersistentVolumeClaim": "spec.storage",
 }
 """Kind -> the field of the project file that it comes from, where there is one."""
 
@@ -261,7 +260,15 @@ def _fenced(body: Body, project: Project, origin: Origin) -> Manifest:
     if kind.resource.kind == "RoleBinding":
         _fence_binding(body, origin)
     ref = ObjectRef(kind.resource.group, kind.resource.kind, home, metadata["name"])
-    return Manifest(ref, body, project.name, project.place(_SAID.get(ref.kind, "")))
+    return Manifest(ref, body, project.name, project.place(_said(ref, project)))
+
+
+def _said(ref: ObjectRef, project: Project) -> str:
+    """The field of the project file that an object comes from; ``""`` where all of it is meant."""
+    if ref.kind == "PersistentVolumeClaim":
+        places = {claim.name: f"spec.storage.{at}" for at, claim in enumerate(project.storage)}
+        return places.get(ref.name, "")
+    return "spec.robot" if (ref.kind, ref.name) == ("ServiceAccount", ROBOT) else _SAID.get(ref.kind, "")
 
 
 def _kind(body: Body, origin: Origin) -> Kind:

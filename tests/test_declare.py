@@ -83,7 +83,7 @@ REFUSED = {
     "defaults: {mem: 1Gi}": "6:14 unknown field spec.defaults.mem (",
     'tags: ["a b"]': "6:10 spec.tags.0: 'a b' is no tag",
     r'displayName: "a\nb"': r"6:16 spec.displayName: 'a\nb' is no single line",
-    "priorities: []": "6:15 spec.priorities is []",
+    "priorities: []": "6:15 spec.priorities is empty (leave it out, or write at least one)",
     "defaults: {priority: high}\n  priorities: [low]": "6:24 spec.defaults.priority is high, which spec.priorities",
     "network: open": "6:12 vision may not have an open network",
     # members

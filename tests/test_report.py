@@ -38,8 +38,11 @@ class Story:
     applied: bool = False
     days: int = 0
     disrupted: object = 1
+    patterns: str = ""
+    """Names that the settings give by now."""
 
 
+DATA = {"name": "data", "size": "2Ti", "class": "fast", "access": "ReadWriteMany"}
 STORIES = {
     "first": Story(BOTH),
     "first-applied": Story(BOTH, applied=True),
@@ -54,6 +57,20 @@ STORIES = {
     "restored": Story(BOTH, [BOTH, {"speech": BOTH["speech"]}]),
     "too-many": Story({name: TEN[name] for name in list(TEN)[:4]}, [TEN]),
     "alike": Story({name: {**spec, "displayName": "Everybody's"} for name, spec in TEN.items()}, [TEN]),
+    "robot": Story({"vision": {"robot": "researcher"}}, [{"vision": {}}]),
+    "robot-gone": Story({"vision": {}}, [{"vision": {"robot": "researcher"}}]),
+    "network": Story(
+        {"vision": {"network": {"from": ["speech"], "egress": "internal"}}, "speech": {}},
+        [{"vision": {}, "speech": {}}],
+    ),
+    "storage": Story({"vision": {"storage": [DATA]}}, [{"vision": {}}]),
+    "storage-dropped": Story({"vision": {}}, [{"vision": {"storage": [DATA]}}]),
+    "storage-refused": Story(
+        {"vision": {"storage": [{**DATA, "size": "1Ti", "class": "slow"}], "displayName": "Goes on"}},
+        [{"vision": {"storage": [DATA]}}],
+    ),
+    "queue-renamed": Story(BOTH, [BOTH], disrupted=2, patterns='queue = "{namespace}-user-queue"\n'),
+    "namespace-renamed": Story(BOTH, [BOTH], patterns='namespace = "team-{project}"\n'),
     "limits": Story({"vision": {"limits": {"jobs": 5, "container": {"max": {"cpu": "2"}}}}}, [{"vision": {}}]),
 }
 
@@ -67,8 +84,8 @@ def told(story: Story) -> Report:
         stop = threading.Event()
         cycle.reconcile_pass(cluster, declaration, PACKAGED, TODAY, stop, terms=Terms(approved=plan.disruption))
     today = TODAY + timedelta(days=story.days)
-    declaration = declared(story.now, story.disrupted)
-    if story.before and story.now != story.before[-1]:
+    declaration = declared(story.now, story.disrupted, story.patterns)
+    if story.before and (story.now != story.before[-1] or story.patterns):
         declaration = replace(declaration, commit="decaf")
     if story.applied:
         return cycle.reconcile_pass(cluster, declaration, PACKAGED, today, threading.Event(), lineage=_descends)
