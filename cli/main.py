@@ -80,6 +80,7 @@ COMMANDS = Table(
             "plan": Entry("show what reconcile would change", "cli.operator.plan"),
             "approve": Entry("approve what a plan disrupts", "cli.operator.approve"),
             "reconcile": Entry("make the cluster what the commit says", "cli.operator.reconcile"),
+            "drift": Entry("show what somebody changed on the cluster by hand", "cli.operator.drift"),
             "bootstrap": Entry("install what the cluster needs once", "cli.operator.bootstrap"),
             "doctor": Entry("check cluster and repository, and say what helps", "cli.operator.doctor"),
         },

@@ -94,5 +94,7 @@ Listen = Annotated[
 Apply = Annotated[bool, Option("--apply", help="Write it to the cluster.")]
 WorkTree = Annotated[bool, Option("--work-tree", help="The files as they lie there, committed or not.")]
 Offline = Annotated[bool, Option("--offline", help="Ask no cluster: show what an empty one would get.")]
+From = Annotated[str, Option("--from", metavar="REV", help="With --offline: plan over what this commit declares.")]
+To = Annotated[str, Option("--to", metavar="REV", help="With --from: the commit that is planned (else HEAD).")]
 RenderedProject = Annotated[str, Argument(metavar="[PROJECT]", help="Only this project's objects.")]
 NoPolicies = Annotated[bool, Option("--no-policies", help="Without the admission policies: the cluster has its own.")]

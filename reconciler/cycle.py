@@ -10,7 +10,9 @@ from reconciler.apply import apply, note_state
 from reconciler.archive import archived
 from reconciler.cluster import Cluster
 from reconciler.compare import Comparison, compare
-from reconciler.guard import check, check_cluster, check_declaration, check_state, must_pass
+from reconciler.drift import drift_only, drifted
+from reconciler.errors import JobqError
+from reconciler.guard import check, check_cluster, check_declaration, check_drift, check_state, must_pass
 from reconciler.holds import hold_effects, holds_of
 from reconciler.model import Body, Declaration, Manifest, Outcome, Report, Verdict
 from reconciler.notes import STATE_NOTE, approvals_of, state_of
@@ -91,6 +93,20 @@ def reconcile_pass(
         note_state(cluster, state, notes.get(STATE_NOTE), stop)
     outcomes = apply(cluster, report.plan.changes, stop, told)
     return replace(report, outcomes=outcomes, applied=True, interrupted=stop.is_set())
+
+
+def drift_pass(cluster: Cluster, applied: Callable[[str], tuple[Declaration, Templates]], today: date) -> Report:
+    """What somebody changed since the last apply. ``applied`` gives what a commit declares, with its templates.
+
+    Raises: as ``plan_pass``; JobqError where nothing was applied yet.
+    """
+    notes = read_notes(cluster)
+    state = state_of(notes)
+    if state is None:
+        raise JobqError("nothing has been applied to this cluster yet", hint="jobq plan shows what would be")
+    declaration, templates = applied(state.commit)
+    report = plan_pass(cluster, declaration, templates, today, restrain=drifted, notes=notes)
+    return replace(report, plan=drift_only(report.plan), verdict=check_drift(report.plan, state, VERSION))
 
 
 def _order(commit: str, state: State | None, terms: Terms, lineage: Lineage) -> Verdict:

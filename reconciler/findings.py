@@ -131,7 +131,9 @@ def _unreadable(seen: Observation) -> Iterator[Effect]:
 
 def _fences(notes: Mapping[str, Body]) -> Iterator[Effect]:
     """Says where the policies that fence members and reconciler aren't there, or are older than this jobq's."""
-    version = notes.get(CLUSTER_NOTE, {}).get("data", {}).get("policies", "none")
+    if CLUSTER_NOTE not in notes:
+        return  # no cluster was asked
+    version = notes[CLUSTER_NOTE].get("data", {}).get("policies", "none")
     if version == "none":
         text = "no admission policies are installed: members can run jobs outside the queue (jobq bootstrap --apply)"
         yield Effect(EffectKind.UNFENCED, "", text, Weight.WARNING)

@@ -109,6 +109,12 @@ def must_pass(verdict: Verdict) -> None:
         raise PlanRefused(verdict)
 
 
+def check_drift(plan: Plan, state: State, version: str) -> Verdict:
+    """What is to be known of a look at drift, of which nothing is written."""
+    other = f"jobq {state.version} has applied this; templates of {version} may ask for more"
+    return Verdict(plan.refusals, [other] if state.version != version else [])
+
+
 def disrupted_limit(settings: Settings, live: int) -> int:
     """How many projects a run may disrupt: the number set, or the share of the live ones, rounded down, at least 1."""
     limit = settings.disrupted_limit

@@ -17,7 +17,6 @@ from reconciler.model import (
     Declaration,
     Effect,
     EffectKind,
-    Manifest,
     ObjectRef,
     Observation,
     Plan,
@@ -82,11 +81,6 @@ def _changes(comparison: Comparison, dry_runs: DryRuns, homes: Mapping[str, str]
         *map(replace_of, comparison.replaced),
         *(delete_of(body, homes) for body in comparison.surplus),
     ]
-
-
-def offline_plan(declaration: Declaration, manifests: Sequence[Manifest]) -> Plan:
-    """What a cluster without any project would get: the plan when nobody can be asked."""
-    return make_plan(declaration, Comparison(missing=manifests), Answers(), Observation({}, {}, {}))
 
 
 def _live(seen: Observation) -> int:

@@ -9,34 +9,15 @@ from typing import Any
 
 from reconciler.cluster import Body, Event, Listing, Resource
 from reconciler.errors import Conflict, NotFound, Rejected
-from reconciler.kinds import BY_KIND, CLUSTER_QUEUE, CONFIG_MAP, Kind
+from reconciler.imagined import as_applied
+from reconciler.kinds import BY_KIND, CLUSTER_QUEUE, CONFIG_MAP
 from reconciler.model import MANAGED_BY, MANAGER, Manifest, ObjectRef, Settings
-from reconciler.ownership import leaves
-
-
-def fields(body: Body, kind: Kind) -> dict[str, Any]:
-    """FieldsV1 of an apply of that body."""
-    tree: dict[str, Any] = {}
-    for path, _ in leaves(body, kind):
-        node = tree
-        for step in path:
-            node = node.setdefault(step, {})
-    return tree
 
 
 def as_live(body: Body, uid: str = "uid") -> Body:
     """A body as it reads right after our first apply of it, without what the server adds."""
-    resource_kind = BY_KIND[body["apiVersion"].rpartition("/")[0], body["kind"]]
-    entry = {
-        "manager": MANAGER,
-        "operation": "Apply",
-        "apiVersion": body["apiVersion"],
-        "time": "2027-01-15T08:00:00Z",
-        "fieldsType": "FieldsV1",
-        "fieldsV1": fields(body, resource_kind),
-    }
-    live = copy.deepcopy(body)
-    live["metadata"] |= {"uid": uid, "resourceVersion": "1", "managedFields": [entry]}
+    live = as_applied(copy.deepcopy(body), uid)
+    live["metadata"]["managedFields"][0]["time"] = "2027-01-15T08:00:00Z"
     return live
 
 
