@@ -133,18 +133,21 @@ def _at(body: Body, names: Path) -> Any:  # noqa: ANN401 - JSON
 def project_namespaces(live: Mapping[ObjectRef, Body]) -> dict[str, str]:
     """The namespaces that are projects, each with its project's name; also where the managed-by label was lost.
 
-    Made by us, or adopted by an admin: the label alone proves nothing, a copy carries it too. A backup can even bring
-    our entry back; where the catalogue names another namespace that is there, that one is the project's.
+    Made by us, adopted by an admin, or what our catalogue names: the label alone proves nothing, a copy carries it too.
+    A backup can even bring our entry back; where the catalogue names another namespace that is there, that one is the
+    project's.
     """
     namespaces = (body for ref, body in live.items() if ref.kind == "Namespace" and project_of(body))
-    ours = (body for body in namespaces if own_entry(body) is not None or is_adopted(body))
-    return {body["metadata"]["name"]: project_of(body) for body in ours if not _has_twin(body, live)}
+    return {body["metadata"]["name"]: project_of(body) for body in namespaces if _is_project(body, live)}
 
 
-def _has_twin(namespace: Body, live: Mapping[ObjectRef, Body]) -> bool:
+def _is_project(namespace: Body, live: Mapping[ObjectRef, Body]) -> bool:
     entry = live.get(ObjectRef("", "ConfigMap", SYSTEM_NAMESPACE, project_of(namespace)), {})
-    said = entry.get("data", {}).get("namespace", "")
-    return said not in {"", namespace["metadata"]["name"]} and ObjectRef("", "Namespace", "", said) in live
+    name, said = namespace["metadata"]["name"], entry.get("data", {}).get("namespace", "")
+    if said == name and own_entry(entry) is not None:
+        return True
+    has_twin = said not in {"", name} and ObjectRef("", "Namespace", "", said) in live
+    return not has_twin and (own_entry(namespace) is not None or is_adopted(namespace))
 
 
 def homeless_entries(live: Mapping[ObjectRef, Body]) -> Mapping[ObjectRef, str]:

@@ -221,6 +221,12 @@ class _Handler(BaseHTTPRequestHandler):
             if self.server_connection:
                 self.server_connection.close()
 
+    def finish(self) -> None:
+        """As the parent, which leaves a socket open where the client is gone."""
+        with suppress(OSError):
+            super().finish()
+        self.rfile.close()
+
     def parse_request(self) -> bool:
         """As the parent; whatever the method, it is taken by ``do``."""
         if not super().parse_request():

@@ -4,9 +4,12 @@ Whatever the fault, access is never wider than before or after, the next run con
 is, and what is jobq's stays the same objects.
 """
 
+import itertools
+import signal
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,15 +17,21 @@ from cli.exits import Exit
 from cli.operator.shown import exit_code
 from reconciler import kube
 from reconciler.errors import ClusterError
+from reconciler.kinds import BY_KIND, LOCAL_QUEUE, PROJECT_KINDS
 from reconciler.kube import KubeCluster, connect
 from reconciler.model import Report
+from reconciler.ownership import project_of
 from reconciler.terms import Terms
 from tests import proxy as spoilt
+from tests.controlplane.another import another_server
 from tests.controlplane.plane import Plane
-from tests.proxy import Asked, Fault, Match, Proxy, proxied
+from tests.proxy import Asked, Exchange, Fault, Match, Proxy, proxied
 from tests.repository import Repository
 from tests.safety import Scene, check_end, check_on_the_way, everything, finish, first_scene, next_scene
-from tests.world import World, clear, forget
+from tests.world import SUCCESSES, World, clear, eventually, forget, remove_namespace
+
+if TYPE_CHECKING:
+    import subprocess
 
 pytestmark = pytest.mark.xdist_group("faults")
 MANY = 1000
@@ -155,9 +164,11 @@ TROUBLES = [
     # questions
     Trouble("dry-run refused", just(spoilt.dry_run), spoilt.refuse(422), Exit.REFUSED, times=1),
     Trouble("dry-run lost", just(spoilt.dry_run), spoilt.drop, times=1),
+    Trouble("dry-run lost for ever", just(spoilt.dry_run), spoilt.drop, Exit.REFUSED),
     Trouble("dry-run 503", just(spoilt.dry_run), spoilt.refuse(503, retry_after=0), times=1),
     Trouble("dry-run 500", just(spoilt.dry_run), spoilt.refuse(500), times=1),
     # lists
+    Trouble("list lost", just(spoilt.every), spoilt.drop, times=3),
     Trouble("list 429", just(spoilt.every), spoilt.refuse(429, retry_after=0), times=1),
     Trouble("list 503", just(QUEUES), spoilt.refuse(503, retry_after=0), times=1),
     Trouble("list 500", just(QUEUES), spoilt.refuse(500), times=1),
@@ -175,3 +186,221 @@ def test_trouble(theatre: Theatre, trouble: Trouble, monkeypatch: pytest.MonkeyP
     if "429" in trouble.name and trouble.times == MANY:
         assert set(stop.pauses) == {7.0}
     theatre.check()
+
+
+UNREADABLE = {"truncated": spoilt.truncate, "forbidden": spoilt.refuse(403), "expired": spoilt.refuse(410)}
+LISTED = [kind.resource.plural for kind in PROJECT_KINDS if not kind.system]
+
+
+def list_of(plural: str) -> Match:
+    """The LIST of one kind, all its pages and all its tries."""
+    return spoilt.to(f"/{plural}$", "GET")
+
+
+@pytest.mark.parametrize(("kind", "fault"), list(zip(LISTED, itertools.cycle(UNREADABLE), strict=False)))
+def test_unreadable(theatre: Theatre, kind: str, fault: str) -> None:
+    """A kind that can't be listed whole: nothing of it is deleted; without Namespaces, nothing is done."""
+    theatre.proxy.spoil(list_of(kind), UNREADABLE[fault], times=MANY)
+    since = theatre.world.plane.mark()
+    code = theatre.code()
+    deleted = [one for one in theatre.world.writes(since) if one.verb == "delete" and one.resource == kind]
+    assert deleted == []
+    if kind == "namespaces":
+        assert code == Exit.ERROR
+        assert [one for one in theatre.world.writes(since) if "dryRun" not in one.uri] == []
+    else:
+        assert code == Exit.PARTLY
+    theatre.check()
+
+
+def test_unreadable_catalogue(theatre: Theatre) -> None:
+    """Without the catalogue nothing is done at all."""
+    theatre.proxy.spoil(list_of("configmaps"), spoilt.truncate, times=MANY)
+    assert theatre.code() == Exit.ERROR
+    assert everything(theatre.world) == theatre.scene.before
+    theatre.check()
+
+
+def test_truncated_later_page(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a later page is no page: what it would have shown isn't missing."""
+    monkeypatch.setattr(kube, "PAGE", 2)
+    queues = list_of("localqueues")
+    theatre.proxy.spoil(lambda asked: asked.continues and queues(asked), spoilt.truncate, times=MANY)
+    assert theatre.code() == Exit.PARTLY
+    theatre.check()
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["not done", "done"])
+def test_timeout(theatre: Theatre, monkeypatch: pytest.MonkeyPatch, *, done: bool) -> None:
+    """A write without an answer in time is sent again, whether it was done or not."""
+    monkeypatch.setattr(kube, "ANSWER_SECONDS", 0.3)
+    over = threading.Event()
+    theatre.proxy.spoil(each_once(), spoilt.silence(over, done=done), times=5)
+    try:
+        assert theatre.code() == Exit.DONE
+    finally:
+        over.set()
+    theatre.check()
+
+
+# ------------------------------------------------------------------------------------------------ other people
+
+
+def meanwhile(act: Callable[[], object]) -> Fault:
+    """Something else happens just before a request arrives."""
+
+    def acted(exchange: Exchange) -> None:
+        act()
+        spoilt.forward(exchange)
+
+    return acted
+
+
+def test_meddled_with(theatre: Theatre) -> None:
+    """People edit, relabel and delete what a run is about to write: this run or the next makes it as declared."""
+    world, step = theatre.world, theatre.scene.step
+
+    def meddle() -> None:
+        for words in (
+            ["delete", "localqueue", "-n", "pauses", "main"],
+            ["delete", "rolebinding", "-n", "moves", "jobq:viewer"],
+            ["label", "configmap", "-n", "jobq-system", "alters", "app.kubernetes.io/managed-by-"],
+            ["annotate", "namespace", "moves", "jobq.io/queue=other", "--overwrite"],
+            ["label", "namespace", "pauses", "jobq.io/cluster-queue-"],
+            ["create", "rolebinding", "-n", "moves", "jobq:maintainer", "--clusterrole=view", "--user=eve@example.org"],
+            ["patch", "quota", "-n", "alters", "jobq", "-p", '{"spec":{"hard":{"count/jobs.batch":"99"}}}'],
+        ):
+            world.kubectl(*words)
+
+    theatre.proxy.spoil(spoilt.write, meanwhile(meddle))
+    assert theatre.code() in {Exit.DONE, Exit.PARTLY}
+    assert step == theatre.scene.step
+    theatre.proxy.heal()
+    finish(world)
+    check_end(theatre.scene, everything(world))
+
+
+def test_taken_meanwhile(theatre: Theatre) -> None:
+    """A namespace of a new project's name that somebody makes meanwhile isn't touched, until it is gone again."""
+    name = f"new-{theatre.scene.step}"
+    theatre.proxy.spoil(spoilt.write, meanwhile(lambda: theatre.world.kubectl("create", "namespace", name)))
+    assert theatre.code() == Exit.PARTLY
+    taken = [body for ref, body in everything(theatre.world).items() if name in {ref.name, ref.namespace}]
+    assert [body["metadata"].get("labels", {}) for body in taken] == [{"kubernetes.io/metadata.name": name}]
+    remove_namespace(theatre.world.plane, name)
+    theatre.check()
+
+
+def test_terminating(theatre: Theatre) -> None:
+    """A namespace that is deleted while it is filled fails its project alone; while it goes it is left alone."""
+    world, name = theatre.world, f"new-{theatre.scene.step}"
+    deleting = meanwhile(lambda: world.kubectl("delete", "namespace", name, "--wait=false"))
+    theatre.proxy.spoil(spoilt.to(f"/namespaces/{name}/"), deleting)
+    stop = Hurried()
+    report = theatre.run(stop)
+    assert exit_code(report) == Exit.PARTLY
+    assert {one.change.project for one in report.outcomes if one.result not in SUCCESSES} == {name}
+    assert 2.0 in stop.pauses
+    assert exit_code(world.reconcile()) == Exit.REFUSED
+    remove_namespace(world.plane, name)
+    theatre.check()
+
+
+def test_ownership_cleared(theatre: Theatre) -> None:
+    """ManagedFields stripped from every object: all of it is taken back, and what is to be archived still is."""
+    clearing = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
+    with theatre.world.plane.api() as api:
+        for ref, body in theatre.scene.before.items():
+            if project_of(body) and ref.kind != "ConfigMap":
+                resource = BY_KIND[ref.group, ref.kind].resource
+                path = kube._path(resource, ref.namespace, ref.name)
+                api.call("PATCH", path, clearing, {"Content-Type": "application/json-patch+json"})  # type: ignore[arg-type]
+    theatre.code()
+    theatre.check()
+
+
+def test_failing_webhook(theatre: Theatre) -> None:
+    """A webhook on queues that doesn't answer fails what it guards, and nothing else."""
+    rule = {"apiGroups": [LOCAL_QUEUE.group], "apiVersions": ["*"], "resources": ["localqueues"], "operations": ["*"]}
+    hook = {
+        "name": "down.example.org",
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "rules": [rule],
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "timeoutSeconds": 1,
+    }
+    kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
+    world = theatre.world
+    world.kubectl("create", "-f", "-", given={**kind, "metadata": {"name": "down"}, "webhooks": [hook]})
+    annotate = ["annotate", "localqueue", "-n", "pauses", "main", "x=y", "--dry-run=server"]
+    try:
+        assert eventually(lambda: "failed calling webhook" in world.kubectl(*annotate, fails=True))
+        theatre.scene = replace(theatre.scene, digest=world.plan().plan.disruption)
+        assert theatre.code() == Exit.PARTLY
+    finally:
+        world.kubectl("delete", "validatingwebhookconfiguration", "down")
+    assert eventually(lambda: "failed calling webhook" not in world.kubectl(*annotate, fails=True))
+    theatre.check()
+
+
+# ------------------------------------------------------------------------------------------------ processes
+
+
+@pytest.mark.parametrize("number", [3, 9, 20])
+def test_process_killed(theatre: Theatre, number: int) -> None:
+    """Kill -9 while a write is under way."""
+    process = theatre.world.start("reconcile", "--approved", theatre.scene.digest, kubeconfig=theatre.proxy.kubeconfig)
+    writes = itertools.count(1)
+    theatre.proxy.spoil(lambda asked: asked.writes and next(writes) == number, meanwhile(process.kill))
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    theatre.check()
+
+
+def test_two_at_once(theatre: Theatre) -> None:
+    """Two processes with the same commit, begun together: neither hinders the other for long."""
+    words = ("reconcile", "--approved", theatre.scene.digest)
+    processes = [theatre.world.start(*words) for _ in range(2)]
+    ended(processes)
+    theatre.check()
+
+
+def test_two_commits_at_once(theatre: Theatre) -> None:
+    """Two processes with a commit and the one after it: the run after them makes the later one true."""
+    words = ("reconcile", "--approved", theatre.scene.digest)
+    first = theatre.world.start(*words, kubeconfig=theatre.proxy.kubeconfig)
+    assert eventually(lambda: bool(theatre.proxy.asked))
+    theatre.world.repository.commit({"projects.d/README.md": "a later commit\n"})
+    ended([first, theatre.world.start(*words)])
+    theatre.check()
+
+
+def ended(processes: Sequence["subprocess.Popen[str]"]) -> None:
+    """All are over, and each said in words how."""
+    for process in processes:
+        out, err = process.communicate(timeout=60)
+        assert "Traceback" not in out + err
+        assert process.returncode in {Exit.DONE, Exit.REFUSED, Exit.PARTLY}, err
+
+
+def test_server_restarted(theatre: Theatre) -> None:
+    """An API server that is killed in the middle of a run and comes up again: the run ends, the next one goes on."""
+    with another_server(theatre.world.plane) as server:
+        upstream, theatre.proxy.upstream = theatre.proxy.upstream, server.address
+        theatre.cluster.close()
+        theatre.proxy.cut_all()
+        writes = itertools.count(1)
+        theatre.proxy.spoil(lambda asked: asked.writes and next(writes) == 5, meanwhile(server.kill))
+        code = theatre.code(threading.Event())
+        server.start()
+        assert code in {Exit.DONE, Exit.PARTLY}
+        check_on_the_way(theatre.scene, everything(theatre.world))
+        theatre.proxy.heal()
+        report = theatre.run()
+        if report.verdict.refused:  # a part of what was approved is done
+            report = theatre.world.reconcile(cluster=theatre.cluster, terms=Terms(approved=report.plan.disruption))
+        assert exit_code(report) == Exit.DONE
+        check_end(theatre.scene, everything(theatre.world))
+        theatre.proxy.upstream = upstream
+    theatre.proxy.cut_all()
