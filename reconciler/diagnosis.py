@@ -1,16 +1,16 @@
 """Facts -> what is right, what deserves a look, what is broken: each with why it matters and the command that helps."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from reconciler.facts import ClusterFacts, Facts, Unknown, known
 from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION, ROLES_VERSION
-from reconciler.holdings import listed
+from reconciler.holdings import counted, listed
 from reconciler.kinds import PROJECT_KINDS
-from reconciler.model import Body
-from reconciler.versions import KUBERNETES_LEAST, parse_version, shown_version
+from reconciler.model import SYSTEM_NAMESPACE, Body
+from reconciler.versions import KUBERNETES_LEAST, MUTATING_LEAST, parse_version, shown_version
 
 FORMAT = 1
 """Of the JSON form; raised when a key changes its meaning or goes."""
@@ -86,7 +86,7 @@ def repository(facts: Facts) -> Iterator[Diagnosis]:
             "repository", text, "every plan is refused", "is this the right repository and commit? --repo, --ref"
         )
     else:
-        yield ok("repository", f"{seen.place} declares {count} project{'s' * (count != 1)} for {facts_cluster(facts)}")
+        yield ok("repository", f"{seen.place} declares {counted(count, 'project')} for {facts_cluster(facts)}")
     if seen.uncommitted:
         why = "plan and reconcile read commits"
         yield warning("repository", f"not committed: {listed(seen.uncommitted)}", why, f"git -C {seen.place} commit")
@@ -180,20 +180,46 @@ def installation(seen: ClusterFacts) -> Iterator[Diagnosis]:
     unknown = [live for _, live in seen.installed if isinstance(live, Unknown) and not live.absent]
     if unknown:
         yield unseen("installation", f"{len(unknown)} of {len(seen.installed)} objects of bootstrap", unknown[0])
-    gone = [_named(body) for body, live in seen.installed if isinstance(live, Unknown) and live.absent]
+    absent = [body for body, live in seen.installed if isinstance(live, Unknown) and live.absent]
     changed = [_named(body) for body, live in seen.installed if not isinstance(live, Unknown) and not holds(live, body)]
+    gone = [_named(body) for body in absent if _without(body) is None]
     why = "roles and policies are what keeps projects apart and the reconciler inside its fence"
     if gone:
         yield problem("installation", f"missing: {listed(gone)}", why, _BOOTSTRAP)
     if changed:
         fix = f"look at who changed it, then put it back: {_BOOTSTRAP}"
         yield problem("installation", f"changed since bootstrap: {listed(changed)}", why, fix)
+    for meaning, names in _lacking(absent, seen).items():
+        yield warning("installation", f"not there: {listed(names)}", meaning, _BOOTSTRAP)
     if seen.installed and not (unknown or gone or changed):
-        yield ok("installation", f"{len(seen.installed)} objects of bootstrap are there, unchanged")
+        there = len(seen.installed) - len(absent)
+        yield ok("installation", f"{counted(there, 'object')} of bootstrap are there, unchanged")
+
+
+def _lacking(absent: Sequence[Body], seen: ClusterFacts) -> Mapping[str, list[str]]:
+    """What jobq can do without -> the objects; not what this server has no kind for."""
+    version = parse_version(known(seen.kubernetes, "")) or (0, 0, 0)
+    found: dict[str, list[str]] = {}
+    for body in absent:
+        meaning = _without(body)
+        if meaning is not None and (version >= MUTATING_LEAST or not body["kind"].startswith("Mutating")):
+            found.setdefault(meaning, []).append(_named(body))
+    return found
+
+
+def _without(body: Body) -> str | None:
+    """What it means that an object isn't there; None where that is no small thing."""
+    if body["kind"].startswith("Mutating"):
+        return "the server doesn't write who submits a job, it only checks what is written"
+    if body["metadata"].get("namespace", SYSTEM_NAMESPACE) != SYSTEM_NAMESPACE:
+        return "the reconciler can't read Kueue's version: queue moves go on unchecked"
+    return None
 
 
 def fences(seen: ClusterFacts) -> Iterator[Diagnosis]:
     """Whether the policies act: installed is not enough."""
+    if known(seen.notes, {}).get(CLUSTER_NOTE, {}).get("data", {}).get("policies") == "none":
+        return
     if isinstance(seen.fenced, Unknown):
         if not seen.fenced.absent:
             yield unseen("fences", "whether the policies act", seen.fenced)

@@ -19,6 +19,8 @@ import msgspec
 from reconciler.errors import ClusterError
 
 IN_CLUSTER = "in-cluster"
+NO_CLUSTER = "no cluster is configured"
+"""How the message begins where nobody has named one anywhere."""
 _POD_IDENTITY = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _HOME_FILE = Path(".kube", "config")
 
@@ -199,7 +201,7 @@ def _choose(merged: _Merged, wanted: str) -> _Chosen:
 def _nowhere(merged: _Merged) -> str:
     if merged.found:
         return f"{merged.place} names no current context"
-    return f"no cluster is configured: {merged.place} isn't there, and this is no pod"
+    return f"{NO_CLUSTER}: {merged.place} isn't there, and this is no pod"
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:

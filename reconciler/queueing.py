@@ -33,8 +33,8 @@ def version(seen: ClusterFacts) -> Iterator[Diagnosis]:
     if LOCAL_QUEUE.plural not in known(seen.kueue_plurals, ()):
         return
     why = (
-        "before, one queue name in many namespaces shows other projects' waiting jobs, "
-        "and deleting a LocalQueue can hang the scheduler: queue moves are held back"
+        "in earlier releases one queue name in many namespaces shows other projects' waiting jobs, "
+        "and deleting a LocalQueue can hang the scheduler"
     )
     if seen.kueue is None:
         text = "Kueue's version can't be read (no Deployment labelled app.kubernetes.io/name=kueue with a version)"

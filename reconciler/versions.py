@@ -7,6 +7,8 @@ Version = tuple[int, int, int]
 
 KUBERNETES_LEAST: Version = (1, 30, 0)
 """The first with ValidatingAdmissionPolicies that can be relied on."""
+MUTATING_LEAST: Version = (1, 36, 0)
+"""The first with MutatingAdmissionPolicies in v1."""
 KUEUE_LEAST: Sequence[Version] = ((0, 17, 8), (0, 18, 4), (0, 19, 0))
 """The first good release of each minor version that has one. Before them one queue name in many namespaces shows other
 projects' waiting jobs, and the deletion of a LocalQueue can hang Kueue's scheduler."""

@@ -10,9 +10,11 @@ from cli.connection import connect
 from reconciler import bootstrap, source
 from reconciler.diagnosis import FORMAT, Diagnosis, Level
 from reconciler.doctor import diagnose
-from reconciler.errors import ClusterError
+from reconciler.errors import ClusterError, NotFound
 from reconciler.examine import examine_cluster, examine_repository
 from reconciler.facts import ClusterFacts, Facts, RepositoryFacts, Unknown
+from reconciler.holdings import counted
+from reconciler.kubeconfig import NO_CLUSTER
 from reconciler.report import problems_text
 
 EXAMPLES = """
@@ -51,9 +53,9 @@ def _cluster(
     try:
         cluster = connect(kubeconfig=kubeconfig, context=context)
     except ClusterError as error:
-        return Unknown(str(error), error.hint, absent=not (kubeconfig or context))
+        return Unknown(str(error), error.hint, absent=NO_CLUSTER in str(error))
     if isinstance(repository.declaration, Unknown):
-        return examine_cluster(cluster, (), lambda: False)
+        return examine_cluster(cluster, (), _no_probe)
     settings = repository.declaration.settings
     wanted = bootstrap.bootstrap(settings, source.templates(source.read_commit(repo, ref), "bootstrap"))
 
@@ -63,6 +65,11 @@ def _cluster(
     return examine_cluster(cluster, wanted, probe)
 
 
+def _no_probe() -> bool:
+    """Who reconciles stands in jobq.toml."""
+    raise NotFound("the reconciler's name isn't known")
+
+
 def _show(found: tuple[Diagnosis, ...]) -> None:
     for one in found:
         console.out(f"{one.level:<8} {one.check}: {console.plain(one.text)}")
@@ -70,7 +77,8 @@ def _show(found: tuple[Diagnosis, ...]) -> None:
             if text:
                 console.out(f"         {word}: {console.plain(text)}")
     counts = Counter(one.level for one in found)
-    console.out(f"\n{counts[Level.PROBLEM]} problems, {counts[Level.WARNING]} warnings, {counts[Level.OK]} ok")
+    numbers = (counted(counts[Level.PROBLEM], "problem"), counted(counts[Level.WARNING], "warning"))
+    console.out(f"\n{', '.join(numbers)}, {counts[Level.OK]} ok")
 
 
 def _json(found: tuple[Diagnosis, ...]) -> dict[str, object]:
