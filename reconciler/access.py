@@ -21,7 +21,7 @@ from reconciler.model import (
 from reconciler.ownership import owns
 
 Subject = tuple[str, str]
-"""What RBAC calls kind and name: ``("Group", "oidc:vision")``."""
+"""What RBAC calls kind and name, with the namespace of a ServiceAccount: ``("Group", "oidc:vision")``."""
 Bindings = Mapping[ObjectRef, Body]
 NO_ACCESS = "no access"
 _RANKS = {NO_ACCESS: -1, **{role.value: rank for rank, role in enumerate(Role)}}
@@ -48,13 +48,21 @@ def access_effects(
 
 def who_is(subject: Subject) -> str:
     """A subject as people read it; a user is their name alone."""
-    kind, name = subject
-    return name if kind == "User" else f"{'robot' if kind == 'ServiceAccount' else kind.lower()} {name}"
+    match subject:
+        case "User", name:
+            return name
+        case "Group", name:
+            return f"group {name}"
+        case kind, name:
+            return f"{kind} {name}"
 
 
 def subjects(binding: Body) -> set[Subject]:
     """Whom a RoleBinding gives its role."""
-    return {(subject["kind"], subject["name"]) for subject in binding.get("subjects") or ()}
+    return {
+        (one["kind"], f"{one['namespace']}/{one['name']}" if one.get("namespace") else one["name"])
+        for one in binding.get("subjects") or ()
+    }
 
 
 def leavers(wanted: Mapping[str, Iterable[Body]], live: Mapping[ObjectRef, Body]) -> Iterator[str]:
@@ -135,16 +143,22 @@ def _last_told(entry: Body) -> dict[Subject, date | None]:
     """The members whom git named when the catalogue entry was last written, each with the last day of access."""
     try:
         members = json.loads(entry.get("data", {}).get("members", "[]"))
-        return {
-            ("User", member["user"]) if "user" in member else ("Group", member["group"]): date.fromisoformat(
-                member["expires"]
-            )
-            if "expires" in member
-            else None
-            for member in members
-        }
+        return {_told_of(member): _day(member.get("expires")) for member in members}
     except (ValueError, KeyError, TypeError):  # somebody has written into it
         return {}
+
+
+def _told_of(member: Mapping[str, str]) -> Subject:
+    """A member of the catalogue as RBAC names it; the robot stands there by its user name."""
+    if "user" not in member:
+        return "Group", member["group"]
+    if member["user"].startswith("system:serviceaccount:"):
+        return "ServiceAccount", "/".join(member["user"].split(":")[2:])
+    return "User", member["user"]
+
+
+def _day(said: str | None) -> date | None:
+    return None if said is None else date.fromisoformat(said)
 
 
 def _still(who: Subject, project: Project | None) -> str:

@@ -1,6 +1,6 @@
 """What the plan says of the cluster itself, whatever it changes: queues, strangers' access, copies, missing fences."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from reconciler.access import subjects, who_is
@@ -32,9 +32,12 @@ _DEFAULT = "default"
 """The WorkloadPriorityClass that Kueue's gate WorkloadPriorityClassDefaulting gives to jobs without one."""
 
 
-def findings(declaration: Declaration, comparison: Comparison, seen: Observation) -> Iterator[Effect]:
-    """All of them, each once a run."""
-    yield from _queues(declaration.projects.values(), seen.queues, _namespace_labels(comparison, seen.live))
+def findings(
+    declaration: Declaration, comparison: Comparison, seen: Observation, refused: Container[str]
+) -> Iterator[Effect]:
+    """All of them, each once a run; of the queues of ``refused`` projects their refusals say enough."""
+    projects = [project for name, project in declaration.projects.items() if name not in refused]
+    yield from _queues(projects, seen.queues, _namespace_labels(comparison, seen.live))
     yield from _default_priorities(declaration.projects.values(), seen.queues)
     yield from _unreadable(seen)
     yield from _fences(seen.notes)

@@ -42,8 +42,8 @@ def totals_text(plan: Plan) -> str:
     """The totals in words; ``""`` where nobody is concerned."""
     totals = totals_of(plan)
     said = [
-        f"{_people(totals.lose)} a right" if totals.lose else "",
-        f"{totals.gain} gain{'s' * (totals.gain == 1)} one" if totals.gain else "",
+        f"{_people(totals.lose, 'lose')} a right" if totals.lose else "",
+        f"{_people(totals.gain, 'gain')} a right" if totals.gain else "",
         f"{totals.limits_below_use} limit{'s' * (totals.limits_below_use != 1)} below use"
         if totals.limits_below_use
         else "",
@@ -52,8 +52,8 @@ def totals_text(plan: Plan) -> str:
     return "; ".join(part for part in said if part)
 
 
-def _people(count: int) -> str:
-    return "1 person or group loses" if count == 1 else f"{count} people or groups lose"
+def _people(count: int, verb: str) -> str:
+    return f"1 person or group {verb}s" if count == 1 else f"{count:,} people or groups {verb}"
 
 
 def _projects(count: int) -> str:

@@ -466,7 +466,7 @@ def sentence(
     kind: EffectKind, text: str, projects: Sequence[str], people: Sequence[str], counts: Mapping[str, int]
 ) -> str:
     """An effect in words, of one or of many projects."""
-    amounts = ", ".join(f"{_amount(what, number)} {what}" for what, number in counts.items())
+    amounts = ", ".join(_amount(what, number) for what, number in counts.items())
     end = f" ({amounts})" if amounts else ""
     where, who = shortened(projects), shortened(people)
     if kind in ACCESS_KINDS:
@@ -481,8 +481,11 @@ def shortened(names: Sequence[str], most: int = 5) -> str:
 
 
 def _amount(what: str, number: int) -> str:
-    """A count as it is, bytes with their unit."""
-    return canonical(f"{number // 1024}Ki") if what.startswith("storage") else str(number)
+    """A count and what it counts, singular where it is one; bytes with their unit."""
+    first, _, rest = what.partition(" ")
+    if first == "storage":
+        return f"{canonical(f'{number // 1024}Ki')} {what}"
+    return f"{number} {first.removesuffix('s') if number == 1 else first} {rest}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, order=True)

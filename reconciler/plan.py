@@ -53,7 +53,12 @@ def make_plan(
     ranks = _ranks(comparison)
     kept = (change for change in changes if change.project not in left_out)
     ordered = sorted(kept, key=lambda change: _order(change, ranks))
-    told = (*findings(declaration, comparison, seen), *holds, *other_version(state, declaration, ordered, version))
+    refused = {refusal.project for refusal in refusals}
+    told = (
+        *findings(declaration, comparison, seen, refused),
+        *holds,
+        *other_version(state, declaration, ordered, version),
+    )
     effects = in_order((*effects_of(declaration, ordered, seen, answers), *told))
     disrupted = sorted({effect.project for effect in effects if effect.weight is Weight.DISRUPTIVE})
     return Plan(

@@ -11,7 +11,7 @@ from reconciler.cluster import Body, Event, Listing, Resource
 from reconciler.errors import Conflict, NotFound, Rejected
 from reconciler.imagined import as_applied
 from reconciler.kinds import BY_KIND, CLUSTER_QUEUE, CONFIG_MAP
-from reconciler.model import MANAGED_BY, MANAGER, Manifest, ObjectRef, Settings
+from reconciler.model import Manifest, ObjectRef, Settings
 
 
 def as_live(body: Body, uid: str = "uid") -> Body:
@@ -49,16 +49,16 @@ class FakeCluster:
             self.objects[_ref(CLUSTER_QUEUE, queue)] = queue
 
     def list(self, resource: Resource, *, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
-        """As the API answers; the only selector is jobq's own."""
-        assert labels in {"", f"{MANAGED_BY}={MANAGER}", "app.kubernetes.io/name=kueue"}
+        """As the API answers; a selector is one label with its value."""
         assert not fields
         found = [
             body
             for ref, body in self.objects.items()
             if (ref.group, ref.kind) == (resource.group, resource.kind) and namespace in {"", ref.namespace}
         ]
+        key, _, value = labels.partition("=")
         if labels:
-            found = [body for body in found if body["metadata"].get("labels", {}).get(MANAGED_BY) == MANAGER]
+            found = [body for body in found if body["metadata"].get("labels", {}).get(key) == value]
         return Listing(copy.deepcopy(found), "1")
 
     def get(self, resource: Resource, name: str, *, namespace: str = "", subresource: str = "") -> Body:

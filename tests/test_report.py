@@ -2,45 +2,20 @@
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 
 import pytest
 
 from reconciler import cycle
 from reconciler.cluster import Body, Resource
 from reconciler.errors import Rejected
-from reconciler.model import Effect, EffectKind, Origin, Problem, Report, Result, Settings, Snapshot
+from reconciler.model import Effect, EffectKind, Origin, Problem, Result, Settings
 from reconciler.report import MARKDOWN_LIMIT, as_json, as_markdown, as_text, problems_data, problems_text, summary
-from reconciler.source import templates
-from reconciler.terms import Kinship, Relation, Terms
 from tests.fakes import FakeCluster
 from tests.golden import same_as_kept
 from tests.laws import declared
+from tests.stories import BOTH, GROUP, KIM, PACKAGED, TEN, Files, Story, told
 from tests.world import TODAY
-
-PACKAGED = templates(Snapshot("", {}), "project")
-Files = Mapping[str, Mapping[str, object]]
-KIM = {"user": "kim@example.org", "role": "maintainer"}
-LEE = {"user": "lee@example.org", "role": "viewer", "expires": "2027-01-16"}
-GROUP = {"group": "oidc:vision", "role": "researcher"}
-BOTH: Files = {"vision": {"members": [KIM, GROUP]}, "speech": {"members": [LEE]}}
-TEN: Files = {f"p{number}": {"members": [GROUP]} for number in range(10)}
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What was applied before, and what is planned or applied now."""
-
-    now: Files
-    before: Sequence[Files] = ()
-    applied: bool = False
-    days: int = 0
-    disrupted: object = 1
-    patterns: str = ""
-    """Names that the settings give by now."""
-
 
 DATA = {"name": "data", "size": "2Ti", "class": "fast", "access": "ReadWriteMany"}
 STORIES = {
@@ -73,27 +48,6 @@ STORIES = {
     "namespace-renamed": Story(BOTH, [BOTH], patterns='namespace = "team-{project}"\n'),
     "limits": Story({"vision": {"limits": {"jobs": 5, "container": {"max": {"cpu": "2"}}}}}, [{"vision": {}}]),
 }
-
-
-def told(story: Story) -> Report:
-    """The report of its last run; all before went through, whatever they disrupted."""
-    cluster = FakeCluster(Settings(cluster="demo"))
-    for files in story.before:
-        declaration = declared(files, 1000)
-        plan = cycle.plan_pass(cluster, declaration, PACKAGED, TODAY).plan
-        stop = threading.Event()
-        cycle.reconcile_pass(cluster, declaration, PACKAGED, TODAY, stop, terms=Terms(approved=plan.disruption))
-    today = TODAY + timedelta(days=story.days)
-    declaration = declared(story.now, story.disrupted, story.patterns)
-    if story.before and (story.now != story.before[-1] or story.patterns):
-        declaration = replace(declaration, commit="decaf")
-    if story.applied:
-        return cycle.reconcile_pass(cluster, declaration, PACKAGED, today, threading.Event(), lineage=_descends)
-    return cycle.plan_pass(cluster, declaration, PACKAGED, today, lineage=_descends)
-
-
-def _descends(_last: str) -> Kinship:
-    return Kinship(Relation.FOLLOWS)
 
 
 @pytest.mark.parametrize("name", STORIES)
