@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from reconciler.cluster import Cluster
-from reconciler.errors import Forbidden, JobqError, NotFound
+from reconciler.errors import Forbidden, NotFound, RenderError
 from reconciler.guard import POLICIES_VERSION, ROLES_VERSION
 from reconciler.kinds import (
     ADMISSION_BINDING,
@@ -14,7 +14,7 @@ from reconciler.kinds import (
     MUTATING_POLICY,
     NAMESPACE,
 )
-from reconciler.model import Body, Settings
+from reconciler.model import Body, Origin, Settings
 from reconciler.render import Templates, render_bootstrap
 
 _JOB_KINDS = (
@@ -48,7 +48,8 @@ def bootstrap(settings: Settings, templates: Templates, *, policies: bool = True
     bodies = render_bootstrap(templates, _words(settings, policies=policies))
     for body in bodies:
         if (body.get("apiVersion"), body.get("kind")) not in order:
-            raise JobqError(f"templates/bootstrap: {body.get('apiVersion')} {body.get('kind')} is no kind to bootstrap")
+            text = f"{body.get('apiVersion')} {body.get('kind')} is no kind to bootstrap"
+            raise RenderError(text, origin=Origin("templates/bootstrap"))
     kept = [body for body in bodies if policies or body["kind"] not in _POLICY_KINDS]
     return sorted(kept, key=lambda body: order[body["apiVersion"], body["kind"]])
 

@@ -52,11 +52,12 @@ class DeclarationInvalid(JobqError):
 
 
 class RenderError(JobqError):
-    """A template breaks a rule; ``origin`` is the place in the template."""
+    """A template breaks a rule; ``origin`` is the place in the template, ``reason`` the message without it."""
 
     def __init__(self, message: str, *, origin: "Origin", hint: str = "") -> None:
         super().__init__(f"{origin}: {message}", hint=hint)
         self.origin = origin
+        self.reason = message
 
 
 class PlanRefused(JobqError):

@@ -61,6 +61,11 @@ def test_validate_renders(repository: Repository) -> None:
     assert run.code == 1
     assert "templates/project/more.yaml.j2" in run.err
     assert "Secret is no kind a project may have" in run.err
+    repository.write({"templates/bootstrap/more.yaml.j2": "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n"})
+    found = jobq("validate", str(repository.root), "-o", "json")
+    assert found.code == 1
+    places = {(problem["path"], problem["severity"]) for problem in found.json["problems"]}
+    assert places == {("templates/project/more.yaml.j2", "error"), ("templates/bootstrap", "error")}
 
 
 def test_warnings_are_no_problems(repository: Repository) -> None:

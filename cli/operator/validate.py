@@ -1,15 +1,17 @@
 """``jobq validate``: whether the files are right, as they lie there."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from cli import clock, console, options
-from cli.operator.declared import read_tree
 from reconciler import source
 from reconciler.bootstrap import bootstrap
 from reconciler.declare import declare
-from reconciler.errors import DeclarationInvalid
+from reconciler.errors import DeclarationInvalid, RenderError
+from reconciler.model import Declaration, Problem, Snapshot
 from reconciler.render import render
-from reconciler.report import problems_data
+from reconciler.report import problems_data, problems_text
 
 EXAMPLES = """
   jobq validate
@@ -19,19 +21,35 @@ EXAMPLES = """
 
 def validate(path: options.TreePath = Path(), *, output: options.TableOutput = "text") -> None:
     """Check jobq.toml, projects.d/ and templates/ of a work tree: all problems at once, each with its place."""
+    count, problems = _checked(source.read_work_tree(path))
     if output == "json":
-        console.out_json({"problems": _problems(path)})
-        return
-    tree = read_tree(path)
-    render(tree.declaration, tree.templates, clock.today())
-    bootstrap(tree.declaration.settings, source.templates(tree.snapshot, "bootstrap"))
-    count = len(tree.declaration.projects)
-    console.out(f"{count} project{'s' * (count != 1)}, no problems")
+        console.out_json({"problems": problems_data(problems)})
+    elif problems:
+        console.talk(problems_text(problems))
+    wrong = [problem for problem in problems if not problem.warning]
+    if wrong:
+        raise DeclarationInvalid(wrong)
+    if output == "text":
+        console.out(f"{count} project{'s' * (count != 1)}, no problems")
 
 
-def _problems(path: Path) -> list[dict[str, object]]:
+def _checked(snapshot: Snapshot) -> tuple[int, list[Problem]]:
+    """How many projects there are, and everything that is to be said of the tree."""
     try:
-        return problems_data(declare(source.read_work_tree(path)).warnings)
+        declaration = declare(snapshot)
     except DeclarationInvalid as invalid:
-        console.out_json({"problems": problems_data(invalid.problems)})
-        raise
+        return 0, list(invalid.problems)
+    return len(declaration.projects), [*declaration.warnings, *_rendered(declaration, snapshot)]
+
+
+def _rendered(declaration: Declaration, snapshot: Snapshot) -> Iterator[Problem]:
+    """What is wrong with the templates: the first problem of each folder."""
+    folders: dict[str, Callable[..., object]] = {
+        "project": partial(render, declaration, today=clock.today()),
+        "bootstrap": partial(bootstrap, declaration.settings),
+    }
+    for folder, rendering in folders.items():
+        try:
+            rendering(templates=source.templates(snapshot, folder))
+        except RenderError as error:
+            yield Problem(error.origin, error.reason, error.hint)
