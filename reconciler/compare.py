@@ -59,7 +59,8 @@ def compare(
     wanted = [manifest for manifest in manifests if manifest.project not in left_alone]
     absent = [manifest for manifest in wanted if manifest.ref not in live]
     unknown = [m for m in absent if m.ref.kind in unlisted and ObjectRef("", "Namespace", "", m.ref.namespace) in live]
-    missing = [manifest for manifest in absent if manifest not in unknown] if unknown else absent
+    unclear = {manifest.ref for manifest in unknown}
+    missing = [manifest for manifest in absent if manifest.ref not in unclear]
     there = [(manifest, live[manifest.ref]) for manifest in wanted if manifest.ref in live]
     equal = [manifest for manifest, body in there if is_equal(manifest, body)]
     proven = {manifest.ref for manifest in equal}
@@ -72,6 +73,7 @@ def compare(
     extra = [body for ref, body in live.items() if ref not in refs and body["kind"] != "Namespace"]
     homes = project_namespaces(live)
     mine = [body for body in extra if is_ours(body, homes)]
+    owned = set(map(ObjectRef.of, mine))
     return Comparison(
         equal=equal,
         suspects=suspects,
@@ -82,7 +84,7 @@ def compare(
         kept=[body for body in mine if _kind_of(body).kept],
         fixed=fixed,
         copies=[
-            *(body for body in extra if is_labelled(body) and not is_ours(body, homes)),
+            *(body for body in extra if is_labelled(body) and ObjectRef.of(body) not in owned),
             *_copied_namespaces(live, {*refs, *map(ObjectRef.of, displaced.values())}, homes),
         ],
         foreign=foreign,
