@@ -52,13 +52,17 @@ def note_state(cluster: Cluster, state: State, before: Body | None, stop: thread
     of two runs with different commits one is refused.
     """
     note = state_note(state, before)
-    try:
-        patiently(lambda: cluster.apply(CONFIG_MAP, note), WRITE_SECONDS, stop)
-    except Conflict as conflict:
-        now = state_of({STATE_NOTE: cluster.get(CONFIG_MAP, STATE_NOTE, namespace=SYSTEM_NAMESPACE)})
-        if now != state:
-            text = f"another run has applied commit {now.commit[:12] if now else '(none)'} here meanwhile"
-            raise PlanRefused(Verdict((Refusal(text, "plan again"),))) from conflict
+
+    def noted() -> State | None:
+        try:
+            return state_of({STATE_NOTE: cluster.apply(CONFIG_MAP, note)})
+        except Conflict:  # asking again changes nothing: the note is another one by now
+            return state_of({STATE_NOTE: cluster.get(CONFIG_MAP, STATE_NOTE, namespace=SYSTEM_NAMESPACE)})
+
+    now = patiently(noted, WRITE_SECONDS, stop)
+    if now != state:
+        text = f"another run has applied commit {now.commit[:12] if now else '(none)'} here meanwhile"
+        raise PlanRefused(Verdict((Refusal(text, "plan again"),)))
 
 
 def _project(cluster: Cluster, changes: Iterable[Change], stop: threading.Event, told: Told) -> list[Outcome]:
