@@ -125,3 +125,30 @@ def test_clone_of_one_branch(history: History, tmp_path: Path) -> None:
     old = cloned(history, tmp_path / "old", "--single-branch", "--branch", "old")
     assert relation(old, history.first, history.third) is Relation.PRECEDES
     assert old.git("rev-parse", "HEAD") == history.first
+
+
+def test_checkout_of_a_pull_request(history: History, tmp_path: Path) -> None:
+    """What a pipeline checks out of a pull request, one commit of a ref that is no branch, is deepened too."""
+    git = history.repository.git
+    git("checkout", "--quiet", "--detach", "main")
+    git("merge", "--quiet", "aside")
+    merge = git("rev-parse", "HEAD")
+    git("update-ref", "refs/pull/1/merge", merge)
+    git("checkout", "--quiet", "main")
+    checkout = Repository.new(tmp_path / "checkout")
+    checkout.git("remote", "add", "origin", history.repository.root.as_uri())
+    checkout.git("fetch", "--quiet", "--no-tags", "--depth=1", "origin", f"+{merge}:refs/remotes/pull/1/merge")
+    checkout.git("checkout", "--quiet", "--force", "refs/remotes/pull/1/merge")
+    assert checkout.git("rev-list", "--count", "HEAD") == "1"
+    assert relation(checkout, merge, history.third) is Relation.FOLLOWS
+    assert checkout.git("rev-parse", "HEAD") == merge
+
+
+def test_remote_with_a_password(history: History, tmp_path: Path) -> None:
+    """What kept git from fetching is said without the password of the remote's address."""
+    shallow = cloned(history, tmp_path / "clone", "--depth", "1")
+    shallow.git("remote", "set-url", "origin", "http://kim:s3cret@127.0.0.1:1/projects.git")
+    found = kinship(shallow.root, history.third, history.second)
+    assert found.relation is Relation.UNKNOWN
+    assert "127.0.0.1:1/projects.git" in found.trouble
+    assert "s3cret" not in found.trouble
