@@ -51,9 +51,10 @@ def told(story: Story) -> Report:
     if story.before and (story.now != story.before[-1] or story.patterns):
         declaration = replace(declaration, commit="decaf")
     if story.applied:
-        return cycle.reconcile_pass(cluster, declaration, PACKAGED, today, threading.Event(), lineage=_descends)
-    return cycle.plan_pass(cluster, declaration, PACKAGED, today, lineage=_descends)
+        return cycle.reconcile_pass(cluster, declaration, PACKAGED, today, threading.Event(), lineage=descends)
+    return cycle.plan_pass(cluster, declaration, PACKAGED, today, lineage=descends)
 
 
-def _descends(_last: str) -> Kinship:
+def descends(_last: str) -> Kinship:
+    """A commit that comes after whatever was applied."""
     return Kinship(Relation.FOLLOWS)
