@@ -40,7 +40,7 @@ def left_over(manifest: Manifest, live: Body, after: Body) -> dict[str, str]:
     kind = BY_KIND[manifest.ref.group, manifest.ref.kind]
     wanted = {path for path, _ in leaves(manifest.body, kind)}
     dropped = set(paths((own_entry(live) or {}).get("fieldsV1", {}))) - wanted
-    owners = _owners(after)
+    owners = {**_owners(after), **_owners(live)}
     return {
         shown(path): str(owners.get(path, "the server"))
         for path in sorted(dropped)

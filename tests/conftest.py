@@ -11,9 +11,9 @@ from tests.controlplane.fixture import plane
 from tests.controlplane.plane import Extent, Plane, start
 from tests.proxy import Proxy, proxied
 from tests.repository import Repository
-from tests.world import World, clear, install
+from tests.world import World, clear, forget, install
 
-__all__ = ["api_plane", "plane", "proxy", "repository", "through", "whole_plane", "world"]
+__all__ = ["api_plane", "living", "plane", "proxy", "repository", "through", "whole_plane", "world"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background job, which programs under test inherit
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -62,3 +62,11 @@ def through(proxy: Proxy) -> Iterator[KubeCluster]:
     cluster = connect(kubeconfig=str(proxy.kubeconfig))
     yield cluster
     cluster.close()
+
+
+@pytest.fixture
+def living(whole_plane: Plane, repository: Repository) -> World:
+    """That control plane, with nothing of an earlier test, and an empty repository."""
+    forget(whole_plane)
+    kubeconfig = whole_plane.service_account_kubeconfig("jobq-system", "jobq-reconciler")
+    return World(whole_plane, repository, kubeconfig)

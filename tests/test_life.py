@@ -8,22 +8,13 @@ import pytest
 from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, POD, WORKLOAD
 from reconciler.model import Report, Weight
 from reconciler.terms import Terms
-from tests.controlplane.plane import Plane
-from tests.repository import Repository, project
-from tests.world import TODAY, World, eventually, forget
+from tests.repository import project
+from tests.world import TODAY, World, eventually
 
 pytestmark = pytest.mark.xdist_group("life")
 MEMBERS = [{"user": "kim@example.org", "role": "researcher"}, {"group": "oidc:vision", "role": "viewer"}]
 VISION = project("vision", members=MEMBERS)
 SPEECH = project("speech", members=[{"group": "oidc:speech", "role": "researcher"}])
-
-
-@pytest.fixture
-def living(whole_plane: Plane, repository: Repository) -> World:
-    """That control plane, with nothing of an earlier test, and an empty repository."""
-    forget(whole_plane)
-    kubeconfig = whole_plane.service_account_kubeconfig("jobq-system", "jobq-reconciler")
-    return World(whole_plane, repository, kubeconfig)
 
 
 def job(name: str, namespace: str, cpu: str, seconds: int) -> dict[str, Any]:
