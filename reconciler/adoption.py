@@ -135,6 +135,14 @@ def _outside_quota(adoptee: Adoptee) -> Iterator[str]:
         yield f"runs on outside the quota: {listed(others)}"
 
 
+def _held_back(adoptee: Adoptee) -> Iterator[str]:
+    """Served pods that name a queue: Kueue passes them by, until the namespace is one that it manages."""
+    bodies = (*adoptee.contents.of("Deployment"), *adoptee.contents.of("StatefulSet"))
+    queued = [name_of(body) for body in bodies if QUEUE_LABEL in body["metadata"].get("labels", {})]
+    if queued:
+        yield f"name a queue, so Kueue holds back their next pods until it admits them: {listed(queued)}"
+
+
 def _cron_jobs(adoptee: Adoptee) -> Iterator[str]:
     for cron in adoptee.contents.of("CronJob"):
         template = cron["spec"]["jobTemplate"]
@@ -242,6 +250,7 @@ def _unreadable(adoptee: Adoptee) -> Iterator[str]:
 _REMARKS: Sequence[Callable[[Adoptee], Iterator[str]]] = (
     _suspended,
     _outside_quota,
+    _held_back,
     _cron_jobs,
     _queues,
     _accounts,

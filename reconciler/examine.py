@@ -81,7 +81,7 @@ def examine_cluster(cluster: Cluster, wanted: Sequence[Body], probe: Callable[[]
     questions: Mapping[str, Callable[[], Any]] = {
         "user": lambda: _user(cluster),
         "kubernetes": lambda: str(cluster.read("/version")["gitVersion"]),
-        "kueue_versions": lambda: [one["version"] for one in cluster.read("/apis/kueue.x-k8s.io")["versions"]],
+        "kueue_versions": lambda: _queue_versions(cluster),
         "kueue_plurals": lambda: _plurals(cluster, f"/apis/{LOCAL_QUEUE.api_version}"),
         "kueue": lambda: observe.read_kueue_version(cluster),
         "configuration": lambda: observe.read_kueue_configuration(cluster),
@@ -114,6 +114,13 @@ def _user(cluster: Cluster) -> str:
 
 def _plurals(cluster: Cluster, path: str) -> Sequence[str]:
     return [resource["name"] for resource in cluster.read(path)["resources"]]
+
+
+def _queue_versions(cluster: Cluster) -> Sequence[str]:
+    """The versions in which LocalQueues are served, whatever else of Kueue is."""
+    root = f"/apis/{LOCAL_QUEUE.group}"
+    versions = [found["version"] for found in cluster.read(root)["versions"]]
+    return [version for version in versions if LOCAL_QUEUE.plural in _plurals(cluster, f"{root}/{version}")]
 
 
 def _live(cluster: Cluster, body: Body) -> Body:

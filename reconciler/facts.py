@@ -46,7 +46,7 @@ class ClusterFacts:
     kubernetes: str | Unknown
     """The git version that the API server says."""
     kueue_versions: Sequence[str] | Unknown
-    """The versions of Kueue's API group that are served."""
+    """The versions in which LocalQueues are served."""
     kueue_plurals: Sequence[str] | Unknown
     """What is served of the version that jobq needs."""
     kueue: Version | None

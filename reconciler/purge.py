@@ -6,12 +6,14 @@ No finalizer is ever taken off: what keeps a namespace is said, and whoever put 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 from reconciler.cluster import Cluster
 from reconciler.ending import is_ending
 from reconciler.errors import Conflict, NotFound, Unreachable, UsageError
 from reconciler.guard import check_cluster, must_pass
 from reconciler.holdings import Contents, admitted, listed
+from reconciler.holds import HOLD_UNTIL, holds_of
 from reconciler.kinds import (
     CLAIM,
     CONFIG_MAP,
@@ -24,7 +26,17 @@ from reconciler.kinds import (
     STATEFUL_SET,
     WORKLOAD,
 )
-from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, SYSTEM_NAMESPACE, Body, Declaration, Refusal, Verdict
+from reconciler.model import (
+    MANAGED_BY,
+    MANAGER,
+    PROJECT_LABEL,
+    SYSTEM_NAMESPACE,
+    Body,
+    Declaration,
+    ObjectRef,
+    Refusal,
+    Verdict,
+)
 from reconciler.observe import read_contents, read_notes
 from reconciler.ownership import project_of
 
@@ -47,10 +59,10 @@ class Doomed:
         return self.namespace is not None and is_ending(self.namespace)
 
 
-def find_doomed(cluster: Cluster, declaration: Declaration, project: str) -> Doomed:
+def find_doomed(cluster: Cluster, declaration: Declaration, project: str, today: date) -> Doomed:
     """An archived project that may go. Raises: UsageError where there is none of that name; PlanRefused; ClusterError.
 
-    Refused on another cluster, where it is declared or not archived, and while anything in it is admitted.
+    Refused on another cluster, where it is declared or not archived, and while it is held or anything is admitted.
     """
     notes = read_notes(cluster)
     must_pass(check_cluster(declaration.settings, notes))
@@ -63,7 +75,7 @@ def find_doomed(cluster: Cluster, declaration: Declaration, project: str) -> Doo
     name = namespace["metadata"]["name"] if namespace else ""
     contents = read_contents(cluster, name, _CONTENTS) if namespace else Contents({}, {})
     doomed = Doomed(project, entry, namespace, contents)
-    refusal = _refusal(doomed, declared=project in declaration.projects)
+    refusal = _refusal(doomed, today, declared=project in declaration.projects)
     must_pass(Verdict((refusal,) if refusal else ()))
     return doomed
 
@@ -72,14 +84,15 @@ def _namespace(cluster: Cluster, project: str, entry: Body | None) -> Body | Non
     """By what the entry says; without an entry, by the labels."""
     if entry is None:
         labels = f"{MANAGED_BY}={MANAGER},{PROJECT_LABEL}={project}"
-        return next(iter(cluster.list(NAMESPACE, labels=labels).items), None)
+        found = next(iter(cluster.list(NAMESPACE, labels=labels).items), None)
+        return None if found is None else {"apiVersion": NAMESPACE.api_version, "kind": NAMESPACE.kind, **found}
     try:
         return cluster.get(NAMESPACE, entry.get("data", {}).get("namespace", project))
     except NotFound:
         return None
 
 
-def _refusal(doomed: Doomed, *, declared: bool) -> Refusal | None:
+def _refusal(doomed: Doomed, today: date, *, declared: bool) -> Refusal | None:
     project, entry, namespace = doomed.project, doomed.entry, doomed.namespace
     if declared:
         return Refusal(
@@ -91,7 +104,12 @@ def _refusal(doomed: Doomed, *, declared: bool) -> Refusal | None:
         return Refusal(f"project {project} is {state}, not archived", "archive it first: jobq reconcile")
     if namespace is None or doomed.ending:
         return None
-    return _not_ours(project, namespace) or _still_open(doomed, namespace) or _busy(doomed, namespace)
+    return (
+        _not_ours(project, namespace)
+        or _held(namespace, today)
+        or _still_open(doomed, namespace)
+        or _busy(doomed, namespace)
+    )
 
 
 def _not_ours(project: str, namespace: Body) -> Refusal | None:
@@ -101,6 +119,17 @@ def _not_ours(project: str, namespace: Body) -> Refusal | None:
     text = f"namespace {name} doesn't carry jobq's labels of project {project}"
     wanted = f"{MANAGED_BY}={MANAGER} {PROJECT_LABEL}={project}"
     return Refusal(text, f"if it is that project's all the same: kubectl label --overwrite namespace {name} {wanted}")
+
+
+def _held(namespace: Body, today: date) -> Refusal | None:
+    """Somebody is at work there."""
+    name = namespace["metadata"]["name"]
+    for hold in holds_of({ObjectRef.of(namespace): namespace}):
+        if hold.holds(today):
+            reason = f", {hold.reason}" if hold.reason else ""
+            text = f"namespace {name} is held until {hold.said}{reason}"
+            return Refusal(text, f"if that is over: kubectl annotate namespace {name} {HOLD_UNTIL}-")
+    return None
 
 
 def _still_open(doomed: Doomed, namespace: Body) -> Refusal | None:

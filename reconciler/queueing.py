@@ -22,7 +22,7 @@ def served(seen: ClusterFacts) -> Iterator[Diagnosis]:
     elif LOCAL_QUEUE.plural in known(seen.kueue_plurals, ()):
         yield ok("kueue-api", f"LocalQueue {LOCAL_QUEUE.version} is served")
     else:
-        found = ", ".join(known(seen.kueue_versions, ())) or "no Kueue at all"
+        found = ", ".join(known(seen.kueue_versions, ())) or "no LocalQueue at all"
         text = f"LocalQueue {LOCAL_QUEUE.version} is not served here; found: {found}"
         why = "no project can have a queue: plan and reconcile end with an error"
         yield problem("kueue-api", text, why, f"install Kueue {kueue_needed()}")

@@ -219,6 +219,29 @@ def test_other_queue(world: World) -> None:
     assert not world.plan().plan.changes
 
 
+def test_other_names(world: World) -> None:
+    """By the settings' patterns a project's namespace and queue have names of their own: those are adopted."""
+    queue = {"metadata": {"name": "team-vision-user-queue", "namespace": "team-vision"}}
+    world.kubectl("create", "namespace", "team-vision")
+    body = {
+        "apiVersion": LOCAL_QUEUE.api_version,
+        "kind": "LocalQueue",
+        **queue,
+        "spec": {"clusterQueue": "gpu-shared"},
+    }
+    uid = world.admin.create(LOCAL_QUEUE, body)["metadata"]["uid"]
+    patterns = 'namespace = "team-{project}"\nqueue = "{namespace}-user-queue"\n'
+    world.repository.declare(project("vision"), settings=patterns)
+    done = admin(world, "project", "adopt", "vision", "--yes")
+    assert done.code == 0
+    assert "LocalQueue team-vision-user-queue (ClusterQueue gpu-shared) becomes the project's" in done.out
+    assert "namespace team-vision is project vision now" in done.out
+    world.reconcile()
+    assert not world.plan().plan.changes
+    live = world.admin.get(LOCAL_QUEUE, "team-vision-user-queue", namespace="team-vision")
+    assert live["metadata"]["uid"] == uid
+
+
 def test_wrong_cluster(world: World) -> None:
     """Another cluster's namespace isn't adopted."""
     world.repository.declare(project("vision"), cluster="other")

@@ -2,8 +2,6 @@
 
 import json
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
@@ -25,6 +23,7 @@ from reconciler.errors import ClusterError, Rejected, Unreachable
 from reconciler.kinds import JOB, WORKLOAD
 from tests.controlplane.plane import ROOT, Plane
 from tests.stage import KIM, PATIENCE_SECONDS, Run, Stage, raise_project, raise_queue, real_node
+from tests.terminal import on_terminal
 
 DEFAULTS = json.dumps({"image": "example.org/train:1", "cpu": "1", "memory": "64Mi", "env": {"PRICE": "5$$"}})
 HEAVY = ("kubernetes", "pydantic", "git", "deepdiff", "rich")
@@ -235,22 +234,8 @@ def stranger() -> str:
 
 def typed(stage: Stage, words: list[str], keys: str, *, user: str = KIM, **environ: str) -> tuple[str, int]:
     """Run a command on a terminal of 80 columns, with these keys typed; what it shows, and its exit code."""
-    leader, follower = pty.openpty()
-    environment = {**stage.environment(user), "TERM": "xterm", "COLUMNS": "80", **environ}
-    command = [sys.executable, "-m", "cli.main", *words]
-    process = subprocess.Popen(
-        command, cwd=stage.home, env=environment, stdin=follower, stdout=follower, stderr=follower
-    )
-    os.close(follower)
-    os.write(leader, keys.encode())
-    shown = b""
-    while select.select([leader], [], [], PATIENCE_SECONDS)[0]:
-        try:
-            shown += os.read(leader, 4096)
-        except OSError:  # the other end is closed
-            break
-    os.close(leader)
-    return shown.decode().replace("\r\n", "\n"), process.wait(PATIENCE_SECONDS)
+    environment = {**stage.environment(user), "COLUMNS": "80", **environ}
+    return on_terminal([sys.executable, "-m", "cli.main", *words], keys, cwd=stage.home, environ=environment)
 
 
 def test_only_project_is_taken(plane: Plane, tmp_path: Path) -> None:

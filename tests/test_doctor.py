@@ -1,6 +1,7 @@
 """What `jobq doctor` finds: judged from facts, and found on a real API server and a real control plane."""
 
 import copy
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -22,12 +23,13 @@ from reconciler.kinds import (
     POD_PRIORITY_CLASS,
     PRIORITY_CLASS,
 )
-from tests.controlplane.plane import Plane
+from tests.controlplane.plane import Extent, Plane, start
 from tests.laws import declared
 from tests.repository import Repository, project
 from tests.test_operator import jobq
-from tests.world import Run, World, install
+from tests.world import Run, World, eventually, install
 
+CRD = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
 OK, WARNING, PROBLEM = Level.OK, Level.WARNING, Level.PROBLEM
 
 # ------------------------------------------------------------------------------------------------ judgement
@@ -108,7 +110,7 @@ CLUSTERS: dict[str, tuple[dict[str, Any], str, Level, str]] = {
         {"kueue_plurals": Unknown("", absent=True), "kueue_versions": Unknown("", absent=True)},
         "kueue-api",
         PROBLEM,
-        "LocalQueue v1beta2 is not served here; found: no Kueue at all",
+        "LocalQueue v1beta2 is not served here; found: no LocalQueue at all",
     ),
     "old API": (
         {"kueue_plurals": Unknown("", absent=True), "kueue_versions": ["v1beta1"]},
@@ -360,6 +362,33 @@ def test_unreachable(repository: Repository, tmp_path: Path) -> None:
     assert "ok       repository" in run.out
     assert "connection refused" in run.out
     assert "problem  cluster" in run.out
+
+
+def test_older_and_without_kueue(repository: Repository, tmp_path: Path) -> None:
+    """LocalQueue v1beta2 not served: one sentence that says what was found, here and in plan; nothing is written."""
+    repository.declare(project("vision"))
+    with start(Extent.API, lab=False) as own:
+        install(own, tmp_path / "bootstrap")
+        world = World(own, repository, own.kubeconfig)
+        crd = world.admin.get(CRD, "localqueues.kueue.x-k8s.io")
+        versions = [version | {"served": version["name"] == "v1beta1"} for version in crd["spec"]["versions"]]
+        older = json.dumps({"spec": {"versions": versions}})
+        world.kubectl("patch", "crd", "localqueues.kueue.x-k8s.io", "--type=merge", "-p", older)
+        told(world, "LocalQueue v1beta2 is not served here; found: v1beta1")
+        world.kubectl("delete", "crd", "--all")
+        told(world, "LocalQueue v1beta2 is not served here; found: no LocalQueue at all")
+
+
+def told(world: World, text: str) -> None:
+    """Both say so, in the end: a server takes a moment to serve something no more."""
+    assert eventually(lambda: text in [one["text"] for one in examined(world)[1].get("kueue-api", [])]), examined(world)
+    since = world.plane.mark()
+    plan = world.jobq("reconcile", kubeconfig=world.plane.kubeconfig)
+    assert plan.code == 1
+    assert text.rpartition("; ")[2] in plan.err
+    assert "LocalQueue v1beta2 is not served" in plan.err
+    assert not world.writes(since)
+    assert world.jobq("plan", "--offline").code == 0
 
 
 @pytest.mark.xdist_group("life")

@@ -1,6 +1,7 @@
 """The end of a project, by an admin's own rights: what is refused, what is shown, and what keeps a namespace."""
 
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from reconciler.cluster import Body, Resource
 from reconciler.errors import NotFound
 from reconciler.kinds import CLAIM, CONFIG_MAP, JOB, NAMESPACE, WORKLOAD
-from tests.controlplane.plane import Plane
-from tests.repository import Repository, project
+from tests.controlplane.plane import ROOT, Plane
+from tests.repository import Repository, project, scrubbed
 from tests.stage import force_away
+from tests.terminal import on_terminal
 from tests.test_life import job, running
 from tests.world import Run, World, eventually, forget, remove_namespace
 
@@ -184,6 +186,41 @@ def test_refused(world: World) -> None:
     foreign = admin(world, "vision", "--yes")
     assert (foreign.code, "doesn't carry jobq's labels" in foreign.err) == (4, True), foreign.err
     assert "deletionTimestamp" not in world.admin.get(NAMESPACE, "vision")["metadata"]
+
+
+def test_held(world: World) -> None:
+    """Where somebody repairs by hand nothing is deleted."""
+    archive(world, "vision")
+    world.kubectl("annotate", "namespace", "vision", "jobq.io/hold-until=2999-01-01", "jobq.io/hold-reason=disk")
+    held = admin(world, "vision", "--yes")
+    assert (held.code, "namespace vision is held until 2999-01-01, disk" in held.err) == (4, True), held.err
+    assert "kubectl annotate namespace vision jobq.io/hold-until-" in held.err
+
+
+def test_no_is_no(world: World) -> None:
+    """On a terminal it asks; anything but yes leaves all as it is."""
+    archive(world, "vision")
+    where = ["--repo", str(world.repository.root), "--kubeconfig", str(world.plane.kubeconfig)]
+    command = [sys.executable, "-m", "cli.main", "project", "purge", "vision", "--timeout", "1s", *where]
+    for keys, code, said in (("\n", 1, "nothing was deleted"), ("y\n", 1, "is still there after 1 s")):
+        shown, ended = on_terminal(command, keys, cwd=ROOT, environ=scrubbed())
+        assert (ended, said in shown) == (code, True), shown
+        assert "delete all of vision for good?" in shown
+        assert ("deletionTimestamp" in world.admin.get(NAMESPACE, "vision")["metadata"]) is (keys == "y\n")
+    assert "waiting for the end of project vision" in shown
+
+
+def test_without_an_entry(world: World) -> None:
+    """Without its catalogue entry a project is found by its labels; while anybody has access it isn't archived."""
+    world.repository.declare(project("vision", members=KIM), project("stays"))
+    world.reconcile()
+    world.kubectl("-n", "jobq-system", "delete", "configmap", "vision")
+    world.repository.declare(project("stays"))
+    opened = admin(world, "vision", "--yes")
+    assert (opened.code, "gives access: jobq:researcher" in opened.err) == (4, True), opened.err
+    world.kubectl("-n", "vision", "delete", "rolebinding", "jobq:researcher")
+    assert admin(world, "vision", "--yes", "--timeout", "1s").code == 1
+    assert "deletionTimestamp" in world.admin.get(NAMESPACE, "vision")["metadata"]
 
 
 def test_without_the_right(world: World) -> None:

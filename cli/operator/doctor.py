@@ -1,6 +1,8 @@
 """``jobq doctor``: whether cluster and repository are as jobq needs them, and what helps where they aren't."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -10,11 +12,12 @@ from cli.connection import connect
 from reconciler import bootstrap, source
 from reconciler.diagnosis import FORMAT, Diagnosis, Level
 from reconciler.doctor import diagnose
-from reconciler.errors import ClusterError, NotFound
+from reconciler.errors import ClusterError, JobqError, NotFound
 from reconciler.examine import examine_cluster, examine_repository
 from reconciler.facts import ClusterFacts, Facts, RepositoryFacts, Unknown
 from reconciler.holdings import counted
 from reconciler.kubeconfig import NO_CLUSTER
+from reconciler.model import Body, Settings
 from reconciler.report import problems_text
 
 EXAMPLES = """
@@ -37,7 +40,11 @@ def doctor(
     Exit 0 where there is no problem, 1 where there is any. What this identity may not see is said as a warning.
     """
     repository = examine_repository(repo, ref, clock.today(), given=repo != Path())
-    found = diagnose(Facts(repository, _cluster(repository, repo, ref, kubeconfig=kubeconfig, context=context)))
+    wanted: Sequence[Body] = ()
+    if not isinstance(repository.declaration, Unknown):
+        repository, wanted = _installation(repository, repository.declaration.settings, repo, ref)
+    cluster = _cluster(repository, wanted, kubeconfig=kubeconfig, context=context)
+    found = diagnose(Facts(repository, cluster))
     if repository.problems:
         console.talk(problems_text(repository.problems))
     if output == "json":
@@ -47,8 +54,19 @@ def doctor(
     raise typer.Exit(PROBLEMS if any(one.level is Level.PROBLEM for one in found) else 0)
 
 
+def _installation(
+    repository: RepositoryFacts, settings: Settings, repo: Path, ref: str
+) -> tuple[RepositoryFacts, Sequence[Body]]:
+    """What bootstrap would install, by the repository's own templates where it has any."""
+    try:
+        templates = source.templates(source.read_commit(repo, ref), "bootstrap")
+        return repository, bootstrap.bootstrap(settings, templates)
+    except JobqError as error:
+        return replace(repository, declaration=Unknown(str(error), error.hint)), ()
+
+
 def _cluster(
-    repository: RepositoryFacts, repo: Path, ref: str, *, kubeconfig: str, context: str
+    repository: RepositoryFacts, wanted: Sequence[Body], *, kubeconfig: str, context: str
 ) -> ClusterFacts | Unknown:
     try:
         cluster = connect(kubeconfig=kubeconfig, context=context)
@@ -56,11 +74,10 @@ def _cluster(
         return Unknown(str(error), error.hint, absent=NO_CLUSTER in str(error))
     if isinstance(repository.declaration, Unknown):
         return examine_cluster(cluster, (), _no_probe)
-    settings = repository.declaration.settings
-    wanted = bootstrap.bootstrap(settings, source.templates(source.read_commit(repo, ref), "bootstrap"))
+    reconciler = repository.declaration.settings.reconciler
 
     def probe() -> bool:
-        return bootstrap.policies_act(connect(kubeconfig=kubeconfig, context=context, as_user=settings.reconciler))
+        return bootstrap.policies_act(connect(kubeconfig=kubeconfig, context=context, as_user=reconciler))
 
     return examine_cluster(cluster, wanted, probe)
 

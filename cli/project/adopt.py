@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import typer
-
 from cli import clock, console, options
 from cli.connection import connect
+from cli.meant import must_be_meant
 from cli.operator.declared import read_commit
 from reconciler import adopt as stage
 from reconciler.adoption import Adoptee, remarks
@@ -20,7 +19,6 @@ EXAMPLES = """
   jobq project adopt lab
   jobq project adopt lab --yes && jobq reconcile
 """
-ERROR = 1
 
 
 def adopt(
@@ -49,7 +47,8 @@ def adopt(
         console.out(f"namespace {project.namespace} is labelled as project {name} already; next: jobq reconcile")
         return
     _show(adoptee)
-    _must_be_meant(name, project.namespace, yes=yes)
+    question = f"make {project.namespace} project {name}?"
+    must_be_meant(question, yes=yes, left="nothing was changed", command=f"jobq project adopt {name}")
     stage.adopt(cluster, adoptee)
     console.out(f"namespace {project.namespace} is project {name} now; next: jobq reconcile")
 
@@ -70,13 +69,3 @@ def _show(adoptee: Adoptee) -> None:
         console.out(f"  label {key}={value}")
     for remark in remarks(adoptee):
         console.out(f"  {console.plain(remark)}")
-
-
-def _must_be_meant(name: str, where: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not console.asks():
-        raise UsageError("nothing was changed: nobody is there to be asked", hint=f"jobq project adopt {name} --yes")
-    if not console.confirm(f"make {where} project {name}?"):
-        console.talk("nothing was changed")
-        raise typer.Exit(ERROR)

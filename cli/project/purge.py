@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-import typer
-
-from cli import console, options
+from cli import clock, console, options
 from cli.connection import connect
+from cli.meant import must_be_meant
 from cli.operator.declared import read_commit
 from cli.submission import amount
 from reconciler import purge as stage
 from reconciler.cluster import Cluster
 from reconciler.ending import way_out_of, why_ending
-from reconciler.errors import JobqError, UsageError
+from reconciler.errors import JobqError
 from reconciler.holdings import losses
 from reconciler.model import Body
 from reconciler.purge import Doomed
@@ -21,7 +20,6 @@ EXAMPLES = """
   jobq project purge vision --yes --timeout 10m
 """
 _SECONDS = 120
-ERROR = 1
 
 
 def purge(
@@ -41,10 +39,11 @@ def purge(
     seconds = _SECONDS if timeout is None else amount.time_limit(timeout, "--timeout")
     declaration = read_commit(repo, ref).declaration
     cluster = connect(kubeconfig=kubeconfig, context=context)
-    doomed = stage.find_doomed(cluster, declaration, name)
+    doomed = stage.find_doomed(cluster, declaration, name, clock.today())
     _show(doomed)
     if doomed.namespace is not None and not doomed.ending:
-        _must_be_meant(name, yes=yes)
+        question = f"delete all of {name} for good?"
+        must_be_meant(question, yes=yes, left="nothing was deleted", command=f"jobq project purge {name}")
     standing = _ended(cluster, doomed, seconds)
     if standing is not None:
         where = standing["metadata"]["name"]
@@ -68,16 +67,6 @@ def _show(doomed: Doomed) -> None:
     console.out(f"namespace {where} of project {doomed.project} goes for good{', with:' if lines else '; it is empty'}")
     for line in lines:
         console.out(f"  {console.plain(line)}")
-
-
-def _must_be_meant(name: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not console.asks():
-        raise UsageError("nothing was deleted: nobody is there to be asked", hint=f"jobq project purge {name} --yes")
-    if not console.confirm(f"delete all of {name} for good?"):
-        console.talk("nothing was deleted")
-        raise typer.Exit(ERROR)
 
 
 def _ended(cluster: Cluster, doomed: Doomed, seconds: float) -> Body | None:
