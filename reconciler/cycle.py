@@ -102,8 +102,8 @@ def drift_pass(cluster: Cluster, applied: Callable[[str], tuple[Declaration, Tem
     """
     notes = read_notes(cluster)
     state = state_of(notes)
-    if state is None:
-        raise JobqError("nothing has been applied to this cluster yet", hint="jobq plan shows what would be")
+    if state is None or not state.commit:
+        raise JobqError("nothing is noted as applied to this cluster yet", hint="jobq plan shows what would be")
     declaration, templates = applied(state.commit)
     report = plan_pass(cluster, declaration, templates, today, restrain=drifted, notes=notes)
     return replace(report, plan=drift_only(report.plan), verdict=check_drift(report.plan, state, VERSION))

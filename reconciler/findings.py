@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from reconciler.access import subjects, who_is
 from reconciler.compare import Comparison, homeless_entries, is_ours, project_namespaces
 from reconciler.ending import why_ending
-from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION
+from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION, noted_version
 from reconciler.holdings import storage_size
 from reconciler.limits import compute_limited
 from reconciler.model import (
@@ -140,7 +140,7 @@ def _fences(notes: Mapping[str, Body]) -> Iterator[Effect]:
     if version == "none":
         text = "no admission policies are installed: members can run jobs outside the queue (jobq bootstrap --apply)"
         yield Effect(EffectKind.UNFENCED, "", text, Weight.WARNING)
-    elif int(version) < POLICIES_VERSION:
+    elif noted_version(version) < POLICIES_VERSION:
         text = (
             f"the admission policies are version {version}, this jobq has {POLICIES_VERSION} (jobq bootstrap --apply)"
         )

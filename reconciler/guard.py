@@ -27,10 +27,16 @@ def check_cluster(settings: Settings, notes: Mapping[str, Body]) -> Verdict:
     if data.get("name") != settings.cluster:
         text = f"this is cluster {data.get('name', '?')}, but jobq.toml is for {settings.cluster}"
         return Verdict((Refusal(text, "choose the right one with --context or KUBECONFIG"),))
-    if int(data.get("roles", "0")) < ROLES_VERSION:
-        text = f"the project roles here are version {data.get('roles', '0')}; this jobq needs {ROLES_VERSION}"
+    roles = data.get("roles", "0")
+    if noted_version(roles) < ROLES_VERSION:
+        text = f"the project roles here are version {roles}; this jobq needs {ROLES_VERSION}"
         return Verdict((Refusal(text, "an admin runs: jobq bootstrap --apply"),))
     return Verdict()
+
+
+def noted_version(said: str) -> int:
+    """A version of roles or policies as it is noted; 0 where that is no number: too old for anything."""
+    return int(said) if said.isascii() and said.isdigit() else 0
 
 
 def check_declaration(declaration: Declaration) -> Verdict:
@@ -48,10 +54,10 @@ def check_state(commit: str, kinship: Kinship, state: State, version: str, terms
     """
     refusals = []
     if kinship.relation is not Relation.FOLLOWS and not terms.rewind:
-        text, way_out = _OUT_OF_ORDER[kinship.relation]
+        text, way_out = _OUT_OF_ORDER[kinship.relation] if state.commit else _NO_COMMIT
         words = {
             "new": commit[:_SHORT],
-            "last": state.commit[:_SHORT] or "(none)",
+            "last": state.commit[:_SHORT],
             "trouble": kinship.trouble and f" ({kinship.trouble})",
         }
         refusals.append(Refusal(text.format(**words), way_out))
@@ -85,6 +91,9 @@ _OUT_OF_ORDER = {
         "git fetch --unshallow; in a pipeline clone it whole (actions/checkout: fetch-depth: 0)",
     ),
 }
+
+
+_NO_COMMIT = ("jobq-system/jobq.state doesn't say which commit was applied last", "if this one may follow: --rewind")
 
 
 def _is_older(version: str, last: str) -> bool:

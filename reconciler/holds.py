@@ -8,6 +8,7 @@ from datetime import date
 from reconciler.access import subjects, who_is
 from reconciler.compare import Comparison, project_namespaces
 from reconciler.model import Body, Effect, EffectKind, ObjectRef, Weight
+from reconciler.takers import Taker
 
 HOLD_UNTIL = "jobq.io/hold-until"
 """The last day of the hold, in UTC."""
@@ -47,7 +48,7 @@ def hold_effects(holds: Sequence[Hold], comparison: Comparison, today: date) -> 
             text = f"{HOLD_UNTIL} {hold.said} is past, and ignored: kubectl annotate ns {hold.namespace} {HOLD_UNTIL}-"
             yield Effect(EffectKind.HELD, hold.project, text)
             continue
-        counts = {"objects differ from git": count} if (count := _differing(hold, comparison)) else {}
+        counts = {"differing from git": count} if (count := _differing(hold, comparison)) else {}
         yield Effect(EffectKind.HELD, hold.project, _told(hold, today), Weight.WARNING, counts=counts)
         for role, kept in sorted(_withdrawn(hold, comparison).items()):
             text = f"keeps {role} while the project is held, though git has withdrawn it"
@@ -88,7 +89,7 @@ def _author(namespace: Body) -> str:
     for entry in namespace["metadata"].get("managedFields", ()):
         metadata = entry.get("fieldsV1", {}).get("f:metadata", {})
         if f"f:{HOLD_UNTIL}" in metadata.get("f:annotations", {}):
-            return f"{entry.get('manager', '?')}, {entry.get('time', '?')}"
+            return str(Taker(entry.get("manager", "?"), entry.get("time", "")))
     return "an unknown client"
 
 

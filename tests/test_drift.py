@@ -71,7 +71,7 @@ def test_drift_before_anything(world: World, tmp_path: Path) -> None:
     """Where nothing was applied, or by another repository, there is nothing to compare with: exit 1, and why."""
     world.repository.declare(project("vision"))
     run = world.jobq("drift")
-    assert (run.code, run.err.splitlines()[0]) == (1, "error: nothing has been applied to this cluster yet")
+    assert (run.code, run.err.splitlines()[0]) == (1, "error: nothing is noted as applied to this cluster yet")
     world.reconcile()
     other = World(world.plane, Repository.new(tmp_path / "other"), world.kubeconfig)
     other.repository.declare(project("vision"), project("art"))

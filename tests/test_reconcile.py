@@ -341,6 +341,9 @@ def test_old_roles(nameless: World) -> None:
     run = nameless.jobq("reconcile")
     assert run.code == Exit.REFUSED
     assert "the project roles here are version 0" in run.err
+    patch = '{"data": {"roles": "new"}}'
+    nameless.kubectl("patch", "cm", "-n", "jobq-system", "jobq.cluster", "-p", patch)
+    assert "the project roles here are version new" in nameless.jobq("plan").err
 
 
 def test_no_project_file(world: World) -> None:
