@@ -1,6 +1,6 @@
 """A plan of a thousand projects on a page: equal effects and equal changes as one, and the totals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.model import (
@@ -16,6 +16,8 @@ from reconciler.model import (
 
 MOST_ALIKE = 3
 """Equal changes or effects beyond this many are folded into one line."""
+MOST_SIMILAR = 10
+"""So many changes of the same fields are told one by one where each writes values of its own."""
 MOST_PEOPLE = 10
 """People are named one by one up to this many; beyond, some of them for all."""
 
@@ -95,15 +97,35 @@ def _as_one(group: Sequence[Effect]) -> tuple[Weight, str]:
     return first.weight, sentence(first.kind, first.text, projects, people, counts)
 
 
-def fold_changes(changes: Sequence[Change]) -> list[list[Change]]:
-    """Changes of one kind that do the same for the same reason, whatever file asks for it, by first appearance."""
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Changes that are told as one: the first of them, how many, and whether they write the same values."""
+
+    example: Change
+    number: int
+    same: bool = True
+
+
+def fold_changes(changes: Sequence[Change]) -> list[Alike]:
+    """Changes of one kind that do the same for the same reason, whatever file asks for it, by first appearance.
+
+    Many that differ in values alone are one as well.
+    """
+    equal = _like(changes, _fields)
+    folded = [Alike(group[0], len(group)) for group in equal if len(group) > MOST_ALIKE]
+    rest = [change for group in equal if len(group) <= MOST_ALIKE for change in group]
+    similar = _like(rest, _paths)
+    folded += [Alike(group[0], len(group), same=False) for group in similar if len(group) > MOST_SIMILAR]
+    single = {id(change) for group in similar if len(group) <= MOST_SIMILAR for change in group}
+    return [*folded, *(Alike(change, 1) for change in changes if id(change) in single)]
+
+
+def _like(changes: Iterable[Change], seen: Callable[[Change], object]) -> list[list[Change]]:
     groups: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
         name = "" if change.ref.name == change.project else change.ref.name
-        groups.setdefault((change.action, change.ref.kind, name, _reason(change), _fields(change)), []).append(change)
-    kept = [group for group in groups.values() if len(group) > MOST_ALIKE]
-    folded = {id(change) for group in kept for change in group}
-    return [*kept, *([change] for change in changes if id(change) not in folded)]
+        groups.setdefault((change.action, change.ref.kind, name, _reason(change), seen(change)), []).append(change)
+    return list(groups.values())
 
 
 def _reason(change: Change) -> str:
@@ -115,3 +137,7 @@ def _fields(change: Change) -> tuple[tuple[str, str, str], ...]:
     """What changes, without the note of which file it comes from."""
     fields = (field for field in change.fields if SOURCE_ANNOTATION not in field.path)
     return tuple((field.path, repr(field.before), repr(field.after)) for field in fields)
+
+
+def _paths(change: Change) -> tuple[str, ...]:
+    return tuple(field.path for field in change.fields)

@@ -122,10 +122,11 @@ def _refusal_lines(verdict: Verdict) -> Iterator[str]:
 
 def _change_lines(changes: Sequence[Change]) -> Iterator[str]:
     """Object by object; changes that are alike in many projects are folded into one line."""
-    for first, *more in fold_changes(changes):
-        sign = _SIGNS[first.action]
-        many = f"{len(more) + 1:,} x {first.ref.kind}, for example " if more else ""
-        yield _line(f"{sign} {many}{first.ref}: {first.because}")
+    for alike in fold_changes(changes):
+        first = alike.example
+        own = "" if alike.same else ", each with values of its own"
+        many = f"{alike.number:,} x {first.ref.kind}{own}, for example " if alike.number > 1 else ""
+        yield _line(f"{_SIGNS[first.action]} {many}{first.ref}: {first.because}")
         yield from _field_lines(first)
     if changes:
         yield ""
