@@ -32,7 +32,7 @@ class Leadership:
     """Holds the Lease, or waits for it, in a thread of its own.
 
     Whether another holder is gone is judged by how long its Lease stood unchanged here: clocks needn't agree.
-    ``told`` is called when ``held`` has changed, ``troubled`` with each error.
+    ``told`` is called when ``held`` or ``holder`` has changed, ``troubled`` with each error.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Leadership:
         except NotFound:
             live = {"metadata": {"resourceVersion": "1"}}  # create only: an answer of 409 if it came meanwhile
         spec, version = live.get("spec", {}), live["metadata"]["resourceVersion"]
-        self.holder = spec.get("holderIdentity", "")
+        before, self.holder = self.holder, spec.get("holderIdentity", "")
         if self._seen[0] != version:
             self._seen = (version, asked)
         if self.holder in {"", self._identity} or asked > self._seen[1] + spec.get("leaseDurationSeconds", 0):
@@ -109,6 +109,7 @@ class Leadership:
                 self._write(live, self._identity, asked)
             except Conflict:
                 return  # another was quicker
+        if self.holder != before:
             self._told()
 
     def _write(self, live: Body, holder: str, asked: float) -> None:

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from reconciler import source
 from reconciler.cluster import Cluster
-from reconciler.errors import ClusterError, SourceError
+from reconciler.errors import ClusterError, Forbidden, SourceError
 from reconciler.fights import Fight, Fights
 from reconciler.lease import Leadership, Tenure
 from reconciler.lookout import Ears, Lookout, Places, Repository, Rhythm
@@ -135,9 +135,7 @@ class Watch:
             self._inbox.put(Noted(f"reads {upstream}, which is fetched every {order.rhythm.fetch:g} s"))
         self._lookout = Lookout(repository_of(order, ref), order.rhythm, self._repository_ears())
         identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
-        self._leadership = Leadership(
-            cluster, identity, clock.now, self._led, lambda error: self._note(f"lease: {error}"), order.tenure
-        )
+        self._leadership = Leadership(cluster, identity, clock.now, self._led, self._lease_trouble, order.tenure)
         self._standing = Standing(order.repo)
         self._fights = order.fights()
         self._mirror: Mirror | None = None
@@ -146,6 +144,8 @@ class Watch:
         self._day = clock.today()
         self._earliest = 0.0
         self._told_cut = 0.0
+        self._told_trouble = ""
+        self._place = ""
 
     def stop(self) -> None:
         """End: what is in flight is finished. From any thread, and from a signal's handler."""
@@ -189,12 +189,16 @@ class Watch:
         self._inbox.put(Noted(text))
 
     def _led(self) -> None:
-        if self._leadership.held:
-            self._note("holds the lease: acts")
-        else:
+        if not self._leadership.held:
             self._halt.set()
-            self._note("lost the lease: what is in flight is finished, then it stands by")
+        self._told_trouble = ""
         self._inbox.put(None)
+
+    def _lease_trouble(self, error: ClusterError) -> None:
+        if str(error) != self._told_trouble:
+            self._told_trouble = str(error)
+            hint = "an admin runs: jobq bootstrap --apply" if isinstance(error, Forbidden) else "tried again"
+            self._note(f"lease: {error} ({hint})")
 
     def _cut(self, error: ClusterError | None) -> None:
         self._state.cuts += 1
@@ -232,11 +236,24 @@ class Watch:
                 if isinstance(item, Noted):
                     self._tell(item)
 
+    def _tell_place(self) -> None:
+        """Whether this one acts, where that has changed."""
+        before, holder = self._place, self._leadership.holder
+        if self._leadership.held:
+            self._place = "holds the lease: acts"
+        elif before.startswith("holds"):
+            self._place = "lost the lease: stands by"
+        elif holder:
+            self._place = f"stands by: {holder} holds the lease"
+        if self._place != before:
+            self._tell(Noted(self._place))
+
     # -------------------------------------------------------------------------------------------- what it does
 
     def _turn(self, reasons: list[str]) -> None:
         if self._stop.is_set():
             return
+        self._tell_place()
         if not self._leadership.held:
             self._stand_by()
             return

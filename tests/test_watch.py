@@ -1,12 +1,21 @@
 """Reconciling as long as nobody ends it, on a real API server and a real repository."""
 
 import json
+import re
+import signal
+import socket
+import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +26,7 @@ from reconciler.kube import KubeCluster
 from reconciler.lease import Leadership, Tenure
 from reconciler.ownership import is_equal
 from tests import proxy as faults
+from tests.controlplane.api import Api
 from tests.proxy import Proxy
 from tests.repository import project
 from tests.watching import NEVER, Calendar, watched
@@ -342,3 +352,200 @@ def test_a_holder_that_is_cut_off(world: World, through: KubeCluster, proxy: Pro
         first.close()
         second.close()
     assert holder(world) == ""
+
+
+def test_a_server_that_starts_anew(world: World, through: KubeCluster, proxy: Proxy, tmp_path: Path) -> None:
+    """Another API server process takes the first one's place: watches go on, and nothing was missed or deleted."""
+    good = declare(world)
+    with second_api_server(world, tmp_path) as address, watched(world, through) as running:
+        assert running.settles(good)
+        before, count = world.versions(), len(proxy.asked)
+        proxy.upstream = "https://127.0.0.1:9"
+        proxy.cut_all()
+        world.admin.delete(ROLE_BINDING, "jobq:researcher", namespace="vision")
+        proxy.upstream = address
+        assert eventually(lambda: subjects(world, "vision") == ["vision"])
+        assert running.settles()
+        after = world.versions()
+        assert {ref.kind for ref in after if after[ref] != before.get(ref)} == {"RoleBinding"}
+        assert after.keys() == before.keys()
+        assert len(proxy.asked) - count < 200
+
+
+@contextmanager
+def second_api_server(world: World, folder: Path) -> Iterator[str]:
+    """Another process of the API server over the same etcd; its address."""
+    words = Path(f"/proc/{world.plane.pids['kube-apiserver']}/cmdline").read_bytes().decode().split("\0")[:-1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {"--secure-port": str(port), "--audit-log-path": str(folder / "audit.log")}
+    command = [f"{name}={own[name]}" if (name := word.partition("=")[0]) in own else word for word in words]
+    with (folder / "api.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=world.plane.directory)
+    address = f"https://127.0.0.1:{port}"
+    keys = world.plane.directory / "pki"
+    api = Api(address, keys / "ca.crt", keys / "admin.crt", keys / "admin.key")
+    try:
+        assert eventually(lambda: _is_ready(api), seconds=60)
+        yield address
+    finally:
+        api.close()
+        process.kill()  # a gentle end would wait a minute for whoever still watches
+        process.wait()
+
+
+def _is_ready(api: Api) -> bool:
+    try:
+        return api.succeeds("/readyz")
+    except OSError:
+        return False
+
+
+# ------------------------------------------------------------------------------------------------ the command
+
+
+@dataclass
+class Command:
+    """`jobq reconcile --watch`, and the lines that it has said so far."""
+
+    process: subprocess.Popen[str]
+    out: list[str] = field(default_factory=list)
+    err: list[str] = field(default_factory=list)
+
+    def says(self, *words: str) -> str:
+        """The line on stderr that has these words, once it comes."""
+        assert eventually(lambda: any(all(word in line for word in words) for line in self.err)), self.err
+        return next(line for line in self.err if all(word in line for word in words))
+
+    def passes(self, count: int) -> list[Any]:
+        """The first so many lines on stdout, as values."""
+        assert eventually(lambda: len(self.out) >= count), (self.out, self.err)
+        return [json.loads(line) for line in self.out[:count]]
+
+    def ends(self, *signals: signal.Signals) -> int:
+        """Send these; the exit code."""
+        for number in signals:
+            self.process.send_signal(number)
+        return self.process.wait(timeout=60)
+
+
+@contextmanager
+def command(world: World, *words: str) -> Iterator[Command]:
+    """The command while it runs; it is ended if the test doesn't."""
+    process = world.start("reconcile", "--watch", *words)
+    running = Command(process)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    pairs = ((process.stdout, running.out), (process.stderr, running.err))
+    threads = [threading.Thread(target=lambda s=s, k=k: k.extend(iter(s.readline, ""))) for s, k in pairs]
+    for thread in threads:
+        thread.start()
+    try:
+        yield running
+    finally:
+        process.kill()
+        process.wait()
+        for thread in threads:
+            thread.join()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def asked(port: str, path: str) -> tuple[int, str]:
+    """What it answers there."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_the_command(world: World) -> None:
+    """A line of JSON for each pass; health and metrics on request; SIGTERM ends it with 0 and gives the lease back."""
+    good = declare(world)
+    with command(world, "-o", "json", "--listen", "127.0.0.1:0", "--poll", "1h") as running:
+        [port] = re.findall(r"127\.0\.0\.1:(\d+)", running.says("listens on"))
+        first, second = running.passes(2)
+        assert (first["version"], first["result"], first["commit"], first["newest"]) == (1, "changed", good, good)
+        assert first["why"] == ["the beginning"]
+        assert {change["result"] for change in first["report"]["changes"]} == {"created"}
+        assert second["result"] == "in sync"
+        bad = declare(world, priority="none such")
+        refused = running.passes(3)[2]
+        assert (refused["result"], refused["commit"], refused["newest"]) == ("refused", good, bad)
+        [held] = refused["heldBack"]
+        assert held["problems"][0]["path"] == "projects.d/vision.yaml"
+        code, health = asked(port, "/healthz")
+        assert (code, health.splitlines()) == (200, ["ok", f"commit {good}", f"newest {bad}", "acts"])
+        metrics = figures(asked(port, "/metrics")[1])
+        assert metrics[f'jobq_commit_info{{commit="{good}",newest="{bad}"}}'] == 1
+        assert metrics["jobq_leader"] == metrics["jobq_refusals"] == 1
+        assert metrics['jobq_passes_total{result="changed"}'] == 1
+        assert metrics['jobq_changes_total{result="created"}'] == len(first["report"]["changes"])
+        assert 0 < metrics["jobq_last_success_timestamp_seconds"] <= metrics["jobq_last_look_timestamp_seconds"]
+        assert metrics["jobq_pass_seconds_count"] >= 3
+        assert asked(port, "/")[0] == 404
+        assert running.ends(signal.SIGTERM) == 0
+        assert running.says("stopping: what is in flight is finished first")
+        assert running.says(" ended\n")
+        assert len(running.out) == 3
+    assert holder(world) == ""
+
+
+def figures(text: str) -> dict[str, float]:
+    """Prometheus' lines, by name and labels."""
+    return {
+        name: float(value)
+        for name, _, value in (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    }
+
+
+def test_spoken(world: World) -> None:
+    """In words: a line for each pass with time, commit and reason, a report of what was done; Ctrl-C ends it."""
+    good = declare(world)
+    with command(world) as running:
+        assert f"changed at {good[:12]}" in running.says("the beginning")
+        running.says("in sync")
+        bad = declare(world, priority="none such")
+        running.says(f"{bad[:12]} can't be used: 1 problem in the declared files; {good[:12]} stays in force")
+        running.says("projects.d/vision.yaml:")
+        world.admin.delete(ROLE_BINDING, "jobq:researcher", namespace="vision")
+        running.says("refused at", "RoleBinding vision/jobq:researcher went")
+        assert running.ends(signal.SIGINT) == 0
+        assert eventually(lambda: running.err[-1].endswith(" ended\n"))
+        assert sum("can't be used" in line for line in running.err) == 1
+        assert sum("2 projects on demo" in line for line in running.out) == 2
+
+
+def test_a_second_signal(world: World) -> None:
+    """Where the end takes too long, a second signal is one."""
+    declare(world)
+    with command(world) as running:
+        running.says("in sync")
+        with world.plane.paused("kube-apiserver"):
+            running.process.send_signal(signal.SIGTERM)
+            running.says("stopping")
+            assert running.ends(signal.SIGTERM) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--fetch", "30s"], 2, "--fetch, --poll, --every and --listen go with --watch"),
+        (["--watch", "--poll", "30"], 2, "--poll: '30' could be minutes or seconds; write 30m or 30s"),
+        (["--watch", "--every", "0s"], 2, "--every: 0s is no time at all"),
+        (["--watch", "--listen", "9090"], 2, "--listen: '9090' is no address"),
+        (["--watch", "--listen", "192.0.2.1:80"], 1, "can't listen on 192.0.2.1:80"),
+        (["--watch", "-o", "markdown"], 2, "--watch tells text or json"),
+        (["--watch", "--rewind"], 2, "--rewind is meant once"),
+        (["--watch", "--ref", "nowhere"], 1, "'nowhere' is no commit"),
+    ],
+)
+def test_what_cant_be_watched(world: World, words: list[str], code: int, said: str) -> None:
+    """Options that can't be meant, and a repository that can't be read, end it at once, with a way out."""
+    world.repository.declare()
+    run = world.jobq("reconcile", *words)
+    assert (run.code, run.out) == (code, "")
+    assert f"error: {said}" in run.err
+    assert "hint: " in run.err

@@ -155,9 +155,9 @@ def listed(requests: Sequence[Request]) -> Counter[str]:
     )
 
 
-def eventually(true: Callable[[], bool]) -> bool:
+def eventually(true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
     """Whether ``true()`` within the patience of a busy machine."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
             return False

@@ -55,7 +55,7 @@ def _seconds(text: str, option: str) -> float:
     try:
         found = duration(text)
     except AmountError as error:
-        raise UsageError(f"{option}: {error}") from error
+        raise UsageError(f"{option}: {error}", hint="such as 30s, 10m, 1h") from error
     if not found:
         raise UsageError(f"{option}: {text} is no time at all", hint="1s is the least")
     return found
