@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, POD, WORKLOAD
-from reconciler.model import Report, Weight
+from reconciler.model import EffectKind, Report, Weight
 from reconciler.terms import Terms
 from tests.repository import project
 from tests.world import TODAY, World, eventually
@@ -80,6 +80,41 @@ def test_queue_move(living: World) -> None:
     pods = {item["metadata"]["uid"] for item in living.admin.list(POD, namespace="move").items}
     assert pod["metadata"]["uid"] in pods
     assert not living.plan().plan.changes
+
+
+def test_taken_over_and_renamed(living: World) -> None:
+    """A queue that is taken over keeps its jobs; under another name waiting jobs stand still until they are told it."""
+    living.kubectl("create", "namespace", "old")
+    managed = ("kueue.x-k8s.io/managed-namespace=true", "jobq.io/cluster-queue=gpu-shared")
+    living.kubectl("label", "namespace", "old", *managed)
+    queue = {"metadata": {"name": "old-user-queue", "namespace": "old"}, "spec": {"clusterQueue": "gpu-shared"}}
+    kind = {"apiVersion": LOCAL_QUEUE.api_version, "kind": LOCAL_QUEUE.kind}
+    living.admin.create(LOCAL_QUEUE, {**kind, **queue})
+    for name, cpu in (("runs", "7"), ("waits", "10")):
+        made = job(name, "old", cpu, 60)
+        made["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "old-user-queue"
+        living.admin.create(JOB, made)
+    assert eventually(lambda: running(living, "old") == {"runs"})
+    before = {item["metadata"]["uid"] for item in living.admin.list(WORKLOAD, namespace="old").items}
+    living.repository.declare(project("old", members=MEMBERS), settings='queue = "{namespace}-user-queue"\n')
+    adopted = living.jobq("project", "adopt", "old", "--yes", kubeconfig=living.plane.kubeconfig)
+    assert adopted.code == 0, adopted.err
+    report = living.reconcile()
+    assert not report.verdict.refusals
+    assert not report.plan.disrupted
+    assert {item["metadata"]["uid"] for item in living.admin.list(WORKLOAD, namespace="old").items} == before
+    assert running(living, "old") == {"runs"}
+    living.repository.declare(project("old", members=MEMBERS, clusterQueue="gpu-shared"))
+    report = living.reconcile()
+    [told] = [effect for effect in report.plan.effects if effect.kind is EffectKind.QUEUE_RENAMED]
+    assert (told.weight, told.counts) == (Weight.DISRUPTIVE, {"running": 1, "waiting": 1})
+    assert living.kubectl("get", "localqueues", "-n", "old", "-o", "name").split() == ["localqueue.kueue.x-k8s.io/main"]
+    kim = f"--kubeconfig={living.plane.member_kubeconfig('kim@example.org')}"
+    label = ("job", "waits", "-n", "old", "--overwrite", "kueue.x-k8s.io/queue-name=main", kim)
+    living.kubectl("label", *label)
+    assert running(living, "old") == {"runs"}
+    living.kubectl("delete", "job", "-n", "old", "runs", kim)
+    assert eventually(lambda: running(living, "old") == {"waits"}), living.kubectl("get", "workloads,jobs,pods,localqueues", "-n", "old", "-o", "wide")
 
 
 @pytest.mark.parametrize(("when", "policy", "goes_on"), [("hold", "Hold", True), ("drain", "HoldAndDrain", False)])

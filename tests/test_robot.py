@@ -130,8 +130,8 @@ def test_who_mints_tokens(automated: World) -> None:
     ):
         said = automated.kubectl("create", "token", "-n", HOME, account, f"--kubeconfig={who}", fails=True)
         assert ("forbidden" not in said) == works, said
-    account = automated.admin.get(SERVICE_ACCOUNT, "jobq-robot", namespace=HOME)
-    assert account["automountServiceAccountToken"] is False
+    made = automated.admin.get(SERVICE_ACCOUNT, "jobq-robot", namespace=HOME)
+    assert made["automountServiceAccountToken"] is False
 
 
 def test_a_viewing_robot(automated: World) -> None:
