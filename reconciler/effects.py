@@ -58,7 +58,6 @@ def _lives(changes: Iterable[Change], answers: Answers, access: Iterable[Effect]
     """Projects that come, rest, go on, or move to another ClusterQueue."""
     states = {change.project: field for change in changes if (field := _field(change, "data.state")) is not None}
     created = created_projects(changes)
-    renamed = {change.project for change in changes if _makes_queue(change)}
     for change in changes:
         state = states.get(change.project)
         match change.ref.kind, change.action:
@@ -71,8 +70,6 @@ def _lives(changes: Iterable[Change], answers: Answers, access: Iterable[Effect]
                 yield _moved(change, answers)
             case "LocalQueue", Action.UPDATE if not (state and "archived" in (state.before, state.after)):
                 yield from _stopped(change, state, answers)
-            case "LocalQueue", Action.DELETE if change.project in renamed:
-                yield _renamed(change, answers)
             case _:
                 pass
 
@@ -140,18 +137,6 @@ def _moved(change: Change, answers: Answers) -> Effect:
     text = f"moves from ClusterQueue {source} to {target}: running jobs stay charged to {source}, waiting ones move"
     counts = counted_workloads(answers.workloads.get(change.ref.namespace, ()))
     return Effect(EffectKind.MOVED, change.project, text, Weight.DISRUPTIVE, (), counts, [change.ref])
-
-
-def _makes_queue(change: Change) -> bool:
-    return change.ref.kind == "LocalQueue" and change.action in {Action.CREATE, Action.UPDATE}
-
-
-def _renamed(change: Change, answers: Answers) -> Effect:
-    """What waits names its queue by a label, which nobody changes for it."""
-    label = "kubectl label job NAME --overwrite kueue.x-k8s.io/queue-name=QUEUE"
-    text = f"its LocalQueue has another name: running jobs go on, waiting ones stand still until each is told: {label}"
-    counts = counted_workloads(answers.workloads.get(change.ref.namespace, ()))
-    return Effect(EffectKind.QUEUE_RENAMED, change.project, text, Weight.DISRUPTIVE, (), counts, [change.ref])
 
 
 def _field(change: Change, path: str) -> FieldChange | None:

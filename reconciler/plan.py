@@ -27,6 +27,7 @@ from reconciler.moves import held_moves, without_moves
 from reconciler.notes import state_of
 from reconciler.ownership import project_of
 from reconciler.refusals import excused, lost_label, refusals_of
+from reconciler.retiring import retiring_effects, with_retiring
 
 
 def make_plan(
@@ -41,9 +42,11 @@ def make_plan(
 
     ``version`` is this jobq's, where it may differ from that of the last one.
     """
+    renamed = tuple(retiring_effects(comparison, answers))
+    comparison, retired = with_retiring(comparison, answers)
     held = held_moves(comparison, seen, answers.kueue)
     comparison, unasked = without_moves(comparison, held)
-    dry_runs = excused(comparison.suspects, {**answers.dry_runs, **unasked})
+    dry_runs = excused(comparison.suspects, {**answers.dry_runs, **unasked, **retired})
     refusals = sorted((*refusals_of(declaration, comparison, dry_runs, seen), *held.values()))
     left_out = {refusal.project for refusal in refusals if not refusal.only}
     state = state_of(seen.notes)
@@ -57,6 +60,7 @@ def make_plan(
     told = (
         *findings(declaration, comparison, seen, refused),
         *holds,
+        *renamed,
         *other_version(state, declaration, ordered, version),
     )
     effects = in_order((*effects_of(declaration, ordered, seen, answers), *told))

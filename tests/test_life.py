@@ -42,6 +42,16 @@ def stop_policy(world: World, namespace: str) -> str:
     return str(world.admin.get(LOCAL_QUEUE, "main", namespace=namespace)["spec"]["stopPolicy"])
 
 
+def admitted(world: World, namespace: str) -> list[str]:
+    """The ClusterQueue of each Workload that is there; "" for one that waits."""
+    found = world.admin.list(WORKLOAD, namespace=namespace).items
+    return [one.get("status", {}).get("admission", {}).get("clusterQueue", "") for one in found]
+
+
+def queues(world: World, namespace: str) -> set[str]:
+    return {body["metadata"]["name"] for body in world.admin.list(LOCAL_QUEUE, namespace=namespace).items}
+
+
 def texts(report: Report, weight: Weight) -> list[str]:
     return [str(effect) for effect in report.plan.effects if effect.weight is weight]
 
@@ -83,7 +93,7 @@ def test_queue_move(living: World) -> None:
 
 
 def test_taken_over_and_renamed(living: World) -> None:
-    """A queue that is taken over keeps its jobs; under another name waiting jobs stand still until they are told it."""
+    """A queue that is taken over keeps its jobs; under another name the former one stays until its jobs have ended."""
     living.kubectl("create", "namespace", "old")
     managed = ("kueue.x-k8s.io/managed-namespace=true", "jobq.io/cluster-queue=gpu-shared")
     living.kubectl("label", "namespace", "old", *managed)
@@ -107,14 +117,16 @@ def test_taken_over_and_renamed(living: World) -> None:
     living.repository.declare(project("old", members=MEMBERS, clusterQueue="gpu-shared"))
     report = living.reconcile()
     [told] = [effect for effect in report.plan.effects if effect.kind is EffectKind.QUEUE_RENAMED]
-    assert (told.weight, told.counts) == (Weight.DISRUPTIVE, {"running": 1, "waiting": 1})
-    assert living.kubectl("get", "localqueues", "-n", "old", "-o", "name").split() == ["localqueue.kueue.x-k8s.io/main"]
+    assert (report.plan.disrupted, told.counts) == ([], {"running": 1, "waiting": 1})
+    assert queues(living, "old") == {"main", "old-user-queue"}
+    assert not living.plan().plan.changes
     kim = f"--kubeconfig={living.plane.member_kubeconfig('kim@example.org')}"
-    label = ("job", "waits", "-n", "old", "--overwrite", "kueue.x-k8s.io/queue-name=main", kim)
-    living.kubectl("label", *label)
-    assert running(living, "old") == {"runs"}
     living.kubectl("delete", "job", "-n", "old", "runs", kim)
-    assert eventually(lambda: running(living, "old") == {"waits"}), living.kubectl("get", "workloads,jobs,pods,localqueues", "-n", "old", "-o", "wide")
+    assert eventually(lambda: admitted(living, "old") == ["gpu-shared"])
+    living.kubectl("delete", "job", "-n", "old", "waits", kim)
+    assert eventually(lambda: not living.admin.list(WORKLOAD, namespace="old").items)
+    assert [str(change.ref) for change in living.reconcile().plan.changes] == ["LocalQueue old/old-user-queue"]
+    assert queues(living, "old") == {"main"}
 
 
 @pytest.mark.parametrize(("when", "policy", "goes_on"), [("hold", "Hold", True), ("drain", "HoldAndDrain", False)])
