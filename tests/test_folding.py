@@ -13,11 +13,12 @@ from reconciler.differences import field_changes, readable
 from reconciler.folding import fold_effects
 from reconciler.kinds import NAMESPACE
 from reconciler.model import Effect, EffectKind, Settings, Weight
-from reconciler.report import MARKDOWN_LIMIT, as_markdown, as_text
+from reconciler.report import MARKDOWN_LIMIT, as_json, as_markdown, as_text
 from reconciler.selectors import said, selects
+from tests.controlplane.plane import ROOT
 from tests.fakes import FakeCluster
 from tests.laws import declared
-from tests.stories import GROUP, PACKAGED, descends
+from tests.stories import BOTH, GROUP, PACKAGED, Story, descends, told
 from tests.world import TODAY, World
 
 scalars = st.sampled_from(["a", "b", "", "2", 2, 3, True, False])
@@ -121,3 +122,14 @@ def test_selectors(world: World) -> None:
         chosen = {name for name, each in labels.items() if selects(selector, each)}
         assert {item["metadata"]["name"] for item in found} == chosen, selector
     assert not selects(None, {"team": "blue"})
+
+
+def test_every_word_is_documented() -> None:
+    """The README has each kind of effect and each key of the JSON."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("### JSON of plan and reconcile") : text.index("## More")]
+    assert [kind for kind in EffectKind if f"`{kind}`" not in section] == []
+    report = told(Story({**BOTH, "art": {"clusterQueue": "nowhere"}}, applied=True))
+    data = as_json(report)
+    keys = {*data, *data["totals"], *data["effects"][0], *data["refusals"][0], *data["changes"][0]}
+    assert [key for key in keys if f'"{key}"' not in section] == []
