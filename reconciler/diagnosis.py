@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.facts import ClusterFacts, Facts, Unknown, known
 from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION, ROLES_VERSION
 from reconciler.holdings import counted, listed
-from reconciler.kinds import PROJECT_KINDS
+from reconciler.kinds import ADMISSION_POLICY, PROJECT_KINDS
 from reconciler.model import SYSTEM_NAMESPACE, Body
 from reconciler.versions import KUBERNETES_LEAST, MUTATING_LEAST, parse_version, shown_version
 
@@ -177,23 +177,36 @@ def versions(seen: ClusterFacts) -> Iterator[Diagnosis]:
 
 def installation(seen: ClusterFacts) -> Iterator[Diagnosis]:
     """Whether what bootstrap installs is there, unchanged."""
-    unknown = [live for _, live in seen.installed if isinstance(live, Unknown) and not live.absent]
+    wanted = [(body, live) for body, live in seen.installed if _is_wanted(body, seen)]
+    unknown = [live for _, live in wanted if isinstance(live, Unknown) and not live.absent]
     if unknown:
-        yield unseen("installation", f"{len(unknown)} of {len(seen.installed)} objects of bootstrap", unknown[0])
-    absent = [body for body, live in seen.installed if isinstance(live, Unknown) and live.absent]
-    changed = [_named(body) for body, live in seen.installed if not isinstance(live, Unknown) and not holds(live, body)]
+        yield unseen("installation", f"{len(unknown)} of the {len(wanted)} objects of bootstrap", unknown[0])
+    absent = [body for body, live in wanted if isinstance(live, Unknown) and live.absent]
+    changed = [_named(body) for body, live in wanted if not isinstance(live, Unknown) and not holds(live, body)]
     gone = [_named(body) for body in absent if _without(body) is None]
     why = "roles and policies are what keeps projects apart and the reconciler inside its fence"
     if gone:
         yield problem("installation", f"missing: {listed(gone)}", why, _BOOTSTRAP)
     if changed:
-        fix = f"look at who changed it, then put it back: {_BOOTSTRAP}"
-        yield problem("installation", f"changed since bootstrap: {listed(changed)}", why, fix)
+        fix = f"if nobody meant that: {_BOOTSTRAP}"
+        yield problem("installation", f"not as bootstrap installs it: {listed(changed)}", why, fix)
     for meaning, names in _lacking(absent, seen).items():
         yield warning("installation", f"not there: {listed(names)}", meaning, _BOOTSTRAP)
-    if seen.installed and not (unknown or gone or changed):
-        there = len(seen.installed) - len(absent)
-        yield ok("installation", f"{counted(there, 'object')} of bootstrap are there, unchanged")
+    if wanted and not (unknown or gone or changed):
+        there = counted(len(wanted) - len(absent), "object")
+        yield ok("installation", f"{there} of bootstrap are there, unchanged")
+
+
+def _is_wanted(body: Body, seen: ClusterFacts) -> bool:
+    """All but the note, which is judged by itself, and policies where a cluster has its own."""
+    if _policies(seen) == "none" and body["apiVersion"] == ADMISSION_POLICY.api_version:
+        return False
+    return str(body["metadata"]["name"]) != CLUSTER_NOTE
+
+
+def _policies(seen: ClusterFacts) -> str:
+    """Which version of them is installed: a number, ``none``, or ``""``."""
+    return str(known(seen.notes, {}).get(CLUSTER_NOTE, {}).get("data", {}).get("policies", ""))
 
 
 def _lacking(absent: Sequence[Body], seen: ClusterFacts) -> Mapping[str, list[str]]:
@@ -218,7 +231,7 @@ def _without(body: Body) -> str | None:
 
 def fences(seen: ClusterFacts) -> Iterator[Diagnosis]:
     """Whether the policies act: installed is not enough."""
-    if known(seen.notes, {}).get(CLUSTER_NOTE, {}).get("data", {}).get("policies") == "none":
+    if _policies(seen) == "none":
         return
     if isinstance(seen.fenced, Unknown):
         if not seen.fenced.absent:

@@ -40,6 +40,7 @@ from reconciler.model import (
 from reconciler.patience import READ_SECONDS, patiently
 from reconciler.versions import Version, image_version, parse_version
 
+_KUEUE_FILE = "controller_manager_config.yaml"
 _KUEUE_LABEL = "app.kubernetes.io/name=kueue"
 _QUEUE_KINDS = (CLUSTER_QUEUE, COHORT, RESOURCE_FLAVOR, PRIORITY_CLASS, POD_PRIORITY_CLASS)
 KEPT = (*(kind.resource for kind in PROJECT_KINDS), *_QUEUE_KINDS)
@@ -91,12 +92,13 @@ def read_kueue_version(cluster: Cluster, namespaces: Sequence[str] = ("", KUEUE_
 
 
 def read_kueue_configuration(cluster: Cluster) -> Body | None:
-    """What Kueue was told, from the ConfigMap of its manifests and its Helm chart. None where it can't be read."""
+    """What Kueue was told, from the ConfigMap of its manifests or its Helm chart. None where it can't be read."""
     try:
-        data = cluster.get(CONFIG_MAP, "kueue-manager-config", namespace=KUEUE_NAMESPACE).get("data", {})
+        found = cluster.list(CONFIG_MAP, namespace=KUEUE_NAMESPACE).items
     except ClusterError:
         return None
-    documents = read_template(str(data.get("controller_manager_config.yaml", "")), "kueue-manager-config")
+    texts = (body.get("data", {}).get(_KUEUE_FILE) for body in found)
+    documents = (document for text in texts if text for document in read_template(text, _KUEUE_FILE))
     return next((document.value for document in documents if isinstance(document.value, dict)), None)
 
 

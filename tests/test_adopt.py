@@ -137,7 +137,8 @@ def test_in_use(lab: World) -> None:
     assert (first.applied, first.verdict.refusals) == (True, ())
     assert not lab.plan().plan.changes
     texts = [str(effect) for report in (first, lab.plan()) for effect in report.plan.effects]
-    assert len([text for text in texts if "lee-edits" in text]) == 2
+    for reported in ("RoleBinding lee-edits", "ResourceQuota extra"):
+        assert len([text for text in texts if reported in text]) == 2, texts
     assert lab.admin.get(LOCAL_QUEUE, "main", namespace="lab")["metadata"]["uid"] == queue
     assert running(lab) == before
     lee = f"--as={LEE}"

@@ -27,6 +27,7 @@ from tests.controlplane.plane import Extent, Plane, start
 from tests.laws import declared
 from tests.repository import Repository, project
 from tests.test_operator import jobq
+from tests.test_purge import API_SERVICE
 from tests.world import Run, World, eventually, install
 
 CRD = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
@@ -40,7 +41,12 @@ LABELS = {
     "kubernetes.io/metadata.name": "vision",
 }
 MANAGED = {"matchLabels": {"kueue.x-k8s.io/managed-namespace": "true"}}
-ROLE: Body = {"kind": "ClusterRole", "metadata": {"name": "jobq-planner"}, "rules": [{"verbs": ["list"]}]}
+ROLE: Body = {
+    "apiVersion": CLUSTER_ROLE.api_version,
+    "kind": "ClusterRole",
+    "metadata": {"name": "jobq-planner"},
+    "rules": [{"verbs": ["list"]}],
+}
 UNSEEN = Unknown("you may not look")
 
 
@@ -102,7 +108,7 @@ CLUSTERS: dict[str, tuple[dict[str, Any], str, Level, str]] = {
     "no policies": (noted(policies="none"), "policies", WARNING, "not installed"),
     "changed": ({"installed": [(ROLE, {**ROLE, "rules": []})]}, "installation", PROBLEM, "ClusterRole jobq-planner"),
     "missing": ({"installed": [(ROLE, Unknown("", absent=True))]}, "installation", PROBLEM, "missing"),
-    "unseen": ({"installed": [(ROLE, UNSEEN)]}, "installation", WARNING, "1 of 1 objects"),
+    "unseen": ({"installed": [(ROLE, UNSEEN)]}, "installation", WARNING, "1 of the 1 objects"),
     "toothless": ({"fenced": False}, "fences", PROBLEM, "refuse nothing"),
     "fences unseen": ({"fenced": UNSEEN}, "fences", WARNING, "whether the policies act"),
     "lacking rights": ({"rights": {}}, "rights", WARNING, "you may not plan: list Namespace"),
@@ -166,6 +172,23 @@ def test_cluster(name: str) -> None:
     assert (first.level, text in first.text) == (level, True), first
     assert first.why
     assert first.fix
+
+
+def test_without_policies() -> None:
+    """A cluster that has policies of its own lacks ours, and none of it is a problem."""
+    body = {"apiVersion": ADMISSION_POLICY.api_version, "kind": ADMISSION_POLICY.kind, "metadata": {"name": "x"}}
+    absent = (body, Unknown("", absent=True))
+    facts: dict[str, Any] = {**noted(policies="none"), "installed": [(ROLE, ROLE), absent], "fenced": False}
+    assert [(one.check, one.level) for one in found(cluster=replace(HEALTHY, **facts))] == [("policies", WARNING)]
+
+
+@pytest.mark.parametrize(("server", "told"), [("v1.35.1", []), ("v1.36.0", ["not there: MutatingAdmissionPolicy x"])])
+def test_what_may_lack(server: str, told: list[str]) -> None:
+    """What an older server can't have isn't missed; what jobq can do without is no problem."""
+    body = {"apiVersion": ADMISSION_POLICY.api_version, "kind": "MutatingAdmissionPolicy", "metadata": {"name": "x"}}
+    facts: dict[str, Any] = {"kubernetes": server, "installed": [(ROLE, ROLE), (body, Unknown("", absent=True))]}
+    findings = found(cluster=replace(HEALTHY, **facts))
+    assert [(one.text, one.level) for one in findings] == [(text, WARNING) for text in told]
 
 
 def test_weights_that_mean_something() -> None:
@@ -318,7 +341,7 @@ def test_installation(world: World, tmp_path: Path) -> None:
     texts = [one["text"] for one in findings["installation"]]
     assert texts == [
         "missing: ValidatingAdmissionPolicy jobq-workloads",
-        "changed since bootstrap: ClusterRole jobq-project-viewer",
+        "not as bootstrap installs it: ClusterRole jobq-project-viewer",
     ]
     assert {one["fix"].rpartition(": ")[2] for one in findings["installation"]} == {"jobq bootstrap --apply"}
     assert "installation" not in examined(world)[1]
@@ -370,6 +393,12 @@ def test_older_and_without_kueue(repository: Repository, tmp_path: Path) -> None
     with start(Extent.API, lab=False) as own:
         install(own, tmp_path / "bootstrap")
         world = World(own, repository, own.kubeconfig)
+        nowhere = {"name": "nowhere", "namespace": "default"}
+        spec = {"group": "visibility.kueue.x-k8s.io", "version": "v1beta2", "service": nowhere}
+        priorities = {"groupPriorityMinimum": 100, "versionPriority": 100, "insecureSkipTLSVerify": True}
+        service = {"apiVersion": API_SERVICE.api_version, "kind": API_SERVICE.kind, "spec": spec | priorities}
+        world.admin.create(API_SERVICE, {**service, "metadata": {"name": "v1beta2.visibility.kueue.x-k8s.io"}})
+        assert eventually(lambda: levels(world, "visibility") == ["problem"]), examined(world)
         crd = world.admin.get(CRD, "localqueues.kueue.x-k8s.io")
         versions = [version | {"served": version["name"] == "v1beta1"} for version in crd["spec"]["versions"]]
         older = json.dumps({"spec": {"versions": versions}})
@@ -377,6 +406,10 @@ def test_older_and_without_kueue(repository: Repository, tmp_path: Path) -> None
         told(world, "LocalQueue v1beta2 is not served here; found: v1beta1")
         world.kubectl("delete", "crd", "--all")
         told(world, "LocalQueue v1beta2 is not served here; found: no LocalQueue at all")
+
+
+def levels(world: World, check: str) -> list[str]:
+    return [one["level"] for one in examined(world)[1].get(check, [])]
 
 
 def told(world: World, text: str) -> None:

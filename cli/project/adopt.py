@@ -8,11 +8,12 @@ from cli.connection import connect
 from cli.meant import must_be_meant
 from cli.operator.declared import read_commit
 from reconciler import adopt as stage
-from reconciler.adoption import Adoptee, remarks
+from reconciler.adoption import Adoptee
 from reconciler.errors import UsageError
 from reconciler.holdings import name_of
 from reconciler.model import Project
 from reconciler.problems import nearest
+from reconciler.remarks import remarks
 from reconciler.render import render
 
 EXAMPLES = """
