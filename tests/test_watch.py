@@ -27,6 +27,7 @@ from reconciler.lease import Leadership, Tenure
 from reconciler.ownership import is_equal
 from tests import proxy as faults
 from tests.controlplane.api import Api
+from tests.controlplane.plane import ROOT
 from tests.proxy import Proxy
 from tests.repository import project
 from tests.watching import NEVER, Calendar, watched
@@ -403,6 +404,13 @@ def _is_ready(api: Api) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------ the command
+
+
+def test_the_manifest_of_the_readme(world: World) -> None:
+    """The Deployment that the README shows is one that a server takes."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [text] = re.findall(r"```yaml\n(apiVersion: apps/v1\n.*?)```", readme, re.DOTALL)
+    assert "created (server dry run)" in world.kubectl("create", "--dry-run=server", "-f", "-", given=text)
 
 
 @dataclass

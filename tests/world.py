@@ -92,7 +92,7 @@ class World:
     def kubectl(self, *words: str, given: object = None, fails: bool = False) -> str:
         """Run kubectl as the administrator."""
         command = [str(self.plane.kubectl), f"--kubeconfig={self.plane.kubeconfig}", f"--cache-dir={self._cache}"]
-        text = "" if given is None else json.dumps(given)
+        text = given if isinstance(given, str) else "" if given is None else json.dumps(given)
         done = subprocess.run(
             [*command, *words], check=not fails, capture_output=True, text=True, input=text, timeout=30
         )
