@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
@@ -116,16 +117,17 @@ def _meaning(
     was: str,
     becomes: str,
     project: Project | None,
-    told: Mapping[Subject, date | None],
+    told: "Mapping[Subject, _Said]",
     had: Bindings,
     *,
     new: bool,
 ) -> tuple[EffectKind, str, Weight]:
-    text = f"{was} -> {becomes}"
+    """What a change of role is. Only what git has changed is a loss, or a group's rise: never what git undoes."""
+    text, said = f"{was} -> {becomes}", _said_before(who, was, told, had)
     if _rank(becomes) > _rank(was):
-        raised = becomes == Role.MAINTAINER and who[0] == "Group" and not new
+        raised = becomes == Role.MAINTAINER and who[0] == "Group" and _rank(said) < _rank(becomes) and not new
         return EffectKind.GAINED, text, Weight.DISRUPTIVE if raised else Weight.INFO
-    if who not in told and any(who in subjects(body) and not owns(body, "f:subjects") for body in had.values()):
+    if _rank(becomes) >= _rank(said):
         return EffectKind.WITHDRAWN, f"{text}, which git never gave", Weight.WARNING
     until = _expired(who, project, told)
     if until is not None and becomes == NO_ACCESS:
@@ -133,19 +135,40 @@ def _meaning(
     return EffectKind.LOST, text + _still(who, project), Weight.DISRUPTIVE
 
 
-def _expired(who: Subject, project: Project | None, told: Mapping[Subject, date | None]) -> date | None:
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What git last said of a member: the role, and its last day."""
+
+    role: str
+    until: date | None
+
+
+def _said_before(who: Subject, was: str, told: Mapping[Subject, _Said], had: Bindings) -> str:
+    """The role that git gave last: the live one, unless somebody has written into its binding since."""
+    edited = any(who in subjects(body) and not _is_as_applied(body) for body in had.values())
+    if who in told and (edited or was == NO_ACCESS):
+        return told[who].role
+    return NO_ACCESS if edited else was
+
+
+def _is_as_applied(binding: Body) -> bool:
+    return owns(binding, "f:subjects") and owns(binding, "f:roleRef")
+
+
+def _expired(who: Subject, project: Project | None, told: Mapping[Subject, _Said]) -> date | None:
     """The last day of access, where that was said before it came: a day set in the past is an edit like any other."""
     days = {(str(m.kind), m.name): m.expires for m in (project.members if project else ()) if m.expires}
-    return days.get(who) if who in days and told.get(who) == days[who] else None
+    return days[who] if who in days and who in told and told[who].until == days[who] else None
 
 
-def _last_told(entry: Body) -> dict[Subject, date | None]:
-    """The members whom git named when the catalogue entry was last written, each with the last day of access."""
+def _last_told(entry: Body) -> dict[Subject, _Said]:
+    """The members whom git named when the catalogue entry was last written."""
     try:
         members = json.loads(entry.get("data", {}).get("members", "[]"))
-        return {_told_of(member): _day(member.get("expires")) for member in members}
+        said = [(_told_of(member), _Said(member["role"], _day(member.get("expires")))) for member in members]
     except (ValueError, KeyError, TypeError):  # somebody has written into it
         return {}
+    return dict(sorted(said, key=lambda pair: _rank(pair[1].role)))
 
 
 def _told_of(member: Mapping[str, str]) -> Subject:

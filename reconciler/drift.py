@@ -31,8 +31,8 @@ def drift_only(plan: Plan) -> Plan:
 
 
 def _told(change: Change) -> Change:
-    because = f"removed by someone; {change.because}"
-    return replace(change, because=because) if change.action is Action.CREATE else change
+    told = change.action is not Action.CREATE or "by someone" in change.because
+    return change if told else replace(change, because=f"removed by someone; {change.because}")
 
 
 def _applied(comparison: Comparison) -> Iterator[str]:

@@ -111,22 +111,23 @@ def _likeness(data: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _stopped(change: Change, state: FieldChange | None, answers: Answers) -> Iterator[Effect]:
-    """A queue that is held or opened. Where the project's state doesn't change, somebody had done the opposite."""
+    """A queue that is held or opened. Where the project's state stays the same, somebody had done the opposite."""
     policy = _field(change, "spec.stopPolicy")
     if policy is None:
         return
     counts = counted_workloads(answers.workloads.get(change.ref.namespace, ()))
-    weight = Weight.DISRUPTIVE if state is not None else Weight.WARNING
-    by_hand = "" if state is not None else "; somebody had opened its queue"
+    undone = state is None and (policy.taken_from != "" or "None" in (policy.before, policy.after))
+    who, weight = policy.taken_from or "somebody", Weight.WARNING if undone else Weight.DISRUPTIVE
     match policy.after:
-        case "Hold":
-            kind, text = EffectKind.PAUSED, f"paused: running jobs finish, none starts{by_hand}"
         case "HoldAndDrain":
-            kind, text = EffectKind.DRAINED, f"paused: its running jobs are evicted, and none starts{by_hand}"
+            kind, text, deed = EffectKind.DRAINED, "paused: its running jobs are evicted, and none starts", "opened"
+        case "Hold":
+            kind, text, deed = EffectKind.PAUSED, "paused: running jobs finish, none starts", "opened"
         case _:
-            by_hand = "" if state is not None else "; somebody had held its queue"
-            kind, text = EffectKind.RESUMED, f"resumed: its jobs are admitted again{by_hand}"
+            kind, text, deed = EffectKind.RESUMED, "resumed: its jobs are admitted again", "held"
             weight = Weight.INFO
+    if undone:
+        text = f"{text}; its queue had been {deed} by {who}"
     yield Effect(kind, change.project, text, weight, (), counts, [change.ref])
 
 

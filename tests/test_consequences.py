@@ -342,6 +342,21 @@ def test_spellings(world: World) -> None:
     ]
 
 
+def test_access_that_is_put_back(world: World) -> None:
+    """A group that git made maintainer and that somebody put out comes back everywhere: no rise by an edit."""
+    names = [f"back-{number}" for number in range(4)]
+    group = {"group": "everyone", "role": "maintainer"}
+    world.repository.declare(*(project(name, members=[group]) for name in names))
+    world.reconcile()
+    for name in names:
+        world.kubectl("delete", "rolebinding", "-n", name, "jobq:maintainer")
+    report = world.reconcile()
+    assert (report.applied, report.plan.disrupted) == (True, [])
+    assert told(report, EffectKind.GAINED)[0] == "group everyone in back-0: no access -> maintainer"
+    world.repository.declare(*(project(name, members=[{**group, "role": "viewer"}]) for name in names))
+    assert world.plan().plan.disrupted == names
+
+
 def test_access_that_git_never_gave(world: World) -> None:
     """Who was let in by hand loses that access in every project, whatever the limit: no loss by an edit."""
     names = [f"spread-{number}" for number in range(4)]
@@ -356,6 +371,16 @@ def test_access_that_git_never_gave(world: World) -> None:
     assert not report.plan.disrupted
     assert told(report, EffectKind.WITHDRAWN) == [
         f"eve@example.org in {name}: researcher -> no access, which git never gave" for name in names
+    ]
+    for name in names:
+        binding = json.loads(world.kubectl("get", "rolebinding", "-n", name, "jobq:researcher", "-o", "json"))
+        binding["metadata"] = {key: binding["metadata"][key] for key in ("name", "namespace", "labels")}
+        binding["roleRef"]["name"] = "admin"
+        world.kubectl("replace", "--force", "-f", "-", given=binding)
+    report = world.reconcile()
+    assert (report.applied, report.plan.disrupted) == (True, [])
+    assert told(report, EffectKind.WITHDRAWN, EffectKind.LOST) == [
+        f"kim@example.org in {name}: admin -> researcher, which git never gave" for name in names
     ]
     past = [{**KIM, "expires": "2027-01-01"}, LEE]
     world.repository.declare(*(project(name, members=past) for name in names))
