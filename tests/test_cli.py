@@ -176,6 +176,7 @@ def test_projects_list(stage: Stage) -> None:
         "displayName": "Ours",
         "description": "",
         "namespace": stage.project,
+        "queue": "main",
         "clusterQueue": "fake-shared",
         "state": "active",
         "role": "viewer",

@@ -54,6 +54,7 @@ def _json(entry: Entry, role: Role | None) -> Mapping[str, object]:
         "displayName": entry.display_name,
         "description": entry.description,
         "namespace": entry.namespace,
+        "queue": entry.queue,
         "clusterQueue": entry.cluster_queue,
         "state": entry.state,
         "role": role,
