@@ -53,13 +53,16 @@ def note_state(cluster: Cluster, state: State, before: Body | None, stop: thread
     """
     note = state_note(state, before)
 
-    def noted() -> State | None:
+    def noted() -> Body:
         try:
-            return state_of({STATE_NOTE: cluster.apply(CONFIG_MAP, note)})
-        except Conflict:  # asking again changes nothing: the note is another one by now
-            return state_of({STATE_NOTE: cluster.get(CONFIG_MAP, STATE_NOTE, namespace=SYSTEM_NAMESPACE)})
+            return cluster.apply(CONFIG_MAP, note)
+        except Conflict:
+            now = _found(cluster, CONFIG_MAP, STATE_NOTE, SYSTEM_NAMESPACE)
+            if now is not None and now["metadata"]["resourceVersion"] != note["metadata"]["resourceVersion"]:
+                return now  # asking again changes nothing: it is another one by now
+            raise
 
-    now = patiently(noted, WRITE_SECONDS, stop)
+    now = state_of({STATE_NOTE: patiently(noted, WRITE_SECONDS, stop)})
     if now != state:
         text = f"another run has applied commit {now.commit[:12] if now else '(none)'} here meanwhile"
         raise PlanRefused(Verdict((Refusal(text, "plan again"),)))
@@ -109,7 +112,7 @@ def _write(cluster: Cluster, resource: Resource, change: Change) -> None:
     except ClusterError as stale:
         if not _is_another(stale):
             raise
-        live = _there(cluster, resource, change)
+        live = _found(cluster, resource, change.ref.name, change.ref.namespace)
         if live is None:
             if change.action is Action.CREATE:
                 raise  # it is gone again
@@ -138,9 +141,9 @@ def _is_another(error: ClusterError) -> bool:
     return isinstance(error, Conflict) or any(cause.get("field") == "metadata.uid" for cause in error.causes)
 
 
-def _there(cluster: Cluster, resource: Resource, change: Change) -> Body | None:
+def _found(cluster: Cluster, resource: Resource, name: str, namespace: str) -> Body | None:
     try:
-        return cluster.get(resource, change.ref.name, namespace=change.ref.namespace)
+        return cluster.get(resource, name, namespace=namespace)
     except NotFound:
         return None
 

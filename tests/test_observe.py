@@ -18,7 +18,11 @@ from tests.repository import Repository, project
 from tests.world import SUCCESSES, World, install
 
 VISION = project("vision")
-FULL = {"limits": {"jobs": 5, "container": {"max": {"cpu": "2"}}}, "members": [{"user": "kim", "role": "viewer"}]}
+FULL = {
+    "storage": [{"name": "data", "size": "1Gi"}],
+    "limits": {"jobs": 5, "container": {"max": {"cpu": "2"}}},
+    "members": [{"user": "kim", "role": "viewer"}],
+}
 """A project with an object of every kind."""
 GENEROUS = "guard.disrupted = 3\n"
 
