@@ -13,7 +13,7 @@ CLUSTER_NOTE = "jobq.cluster"
 ROLES_VERSION = 2
 """The version of the project roles that this jobq needs."""
 
-POLICIES_VERSION = 1
+POLICIES_VERSION = 2
 """The version of the admission policies that this jobq brings."""
 
 

@@ -22,6 +22,7 @@ from reconciler.kinds import (
     CONFIG_MAP,
     EVENT,
     JOB,
+    LEASE,
     LIMIT_RANGE,
     LOCAL_QUEUE,
     MUTATING_BINDING,
@@ -53,6 +54,7 @@ pytestmark = pytest.mark.xdist_group("policies")
 YES: Final = ""
 RBAC: Final = 'is forbidden: User "'
 GRANT: Final = "is attempting to grant RBAC permissions not currently held"
+IMPERSONATE: Final = "cannot impersonate"
 FIXED: Final = "field is immutable"
 
 
@@ -63,7 +65,7 @@ def policy(name: str) -> str:
 MEMBERS, PRIORITY, PODS = policy("jobs-members"), policy("jobs-priority"), policy("jobs-pods")
 MADE, WORKLOADS = policy("workloads-made"), policy("workloads")
 NAMESPACED, NAMESPACES = policy("reconciler-namespaced"), policy("reconciler-namespaces")
-BINDINGS = policy("reconciler-rolebindings")
+BINDINGS, SECRETS = policy("reconciler-rolebindings"), policy("secrets")
 
 # ------------------------------------------------------------------------------------------------ what is asked
 
@@ -82,12 +84,27 @@ OLDER = Resource("kueue.x-k8s.io", "v1beta1", "workloads", "Workload")
 PEEK = Resource("visibility.kueue.x-k8s.io", "v1beta2", "localqueues", "LocalQueue")
 CRD = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
 WRAPPER = Resource("workload.codeflare.dev", "v1beta2", "appwrappers", "AppWrapper")
+OUTSIDE: Mapping[str, Resource] = {
+    kind: Resource(
+        group, version, f"{kind.lower()}s" if kind[-1] != "s" else f"{kind.lower()}es", kind, namespaced=False
+    )
+    for kind, group, version in (
+        ("PersistentVolume", "", "v1"),
+        ("PriorityClass", "scheduling.k8s.io", "v1"),
+        ("StorageClass", "storage.k8s.io", "v1"),
+        ("CertificateSigningRequest", "certificates.k8s.io", "v1"),
+        ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io", "v1"),
+        ("MutatingWebhookConfiguration", "admissionregistration.k8s.io", "v1"),
+        ("APIService", "apiregistration.k8s.io", "v1"),
+    )
+}
+"""Kinds of the whole cluster that give power over it."""
 _KINDS: Mapping[str, Resource] = {
     resource.kind: resource
     for resource in (
         *BOOTSTRAP_KINDS,
         *(JOB, POD, WORKLOAD, LOCAL_QUEUE, SERVICE, NETWORK_POLICY, RESOURCE_QUOTA, LIMIT_RANGE),
-        *(SECRET, CLAIM, CRON_JOB, DEPLOYMENT, WRAPPER),
+        *(SECRET, CLAIM, LEASE, CRON_JOB, DEPLOYMENT, WRAPPER, *OUTSIDE.values()),
     )
 }
 
@@ -215,9 +232,21 @@ def service(**spec: object) -> Body:
     return ours(plain("Service", spec={"ports": [{"port": 80}], "clusterIP": "None"} | spec))
 
 
-def binding(role: str, *subjects: Body, namespace: str = HOME, kind: str = "ClusterRole") -> Body:
+def binding(
+    role: str, *subjects: Body, namespace: str = HOME, kind: str = "ClusterRole", name: str = "", **metadata: object
+) -> Body:
     reference = {"apiGroup": ROLE.group, "kind": kind, "name": role}
-    return ours(plain("RoleBinding", "jobq:try", namespace, roleRef=reference, subjects=list(subjects)))
+    name = name or role.replace("jobq-project-", "jobq:")
+    body = plain("RoleBinding", name, namespace, roleRef=reference, subjects=list(subjects))
+    return ours(body, **metadata)
+
+
+def account_of_ours(name: str = "jobq-runner", place: str = HOME, **more: object) -> Body:
+    return ours(plain("ServiceAccount", name, place) | more)
+
+
+def claim_of_ours(**spec: object) -> Body:
+    return ours(plain("PersistentVolumeClaim", spec=STORAGE | spec))
 
 
 def subject(kind: str, name: str) -> Body:
@@ -256,6 +285,18 @@ def token(name: str) -> Ask:
     return Ask("POST", _at(SERVICE_ACCOUNT, HOME, name, "token"), TOKEN)
 
 
+def token_secret(name: str) -> Body:
+    """A Secret that Kubernetes fills in with that account's token."""
+    made = plain("Secret", type="kubernetes.io/service-account-token")
+    return made | {"metadata": {**made["metadata"], "annotations": {"kubernetes.io/service-account.name": name}}}
+
+
+def aggregated() -> Body:
+    """A role whose rules everybody gets who may edit in a namespace."""
+    made = plain("ClusterRole", rules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]}])
+    return made | {"metadata": {"name": "try", "labels": {"rbac.authorization.k8s.io/aggregate-to-edit": "true"}}}
+
+
 # ------------------------------------------------------------------------------------------------ the table
 
 
@@ -273,7 +314,80 @@ def by(who: str, refused: str, *rows: tuple[str, Ask]) -> list[Attempt]:
     return [Attempt(who, what, ask, refused) for what, ask in rows]
 
 
+# What gives power over more than a project, tried by everybody who has a little.
+BEYOND: Sequence[tuple[str, Ask]] = (
+    ("bind in the whole cluster", create(plain("ClusterRoleBinding", roleRef={}, subjects=[]))),
+    ("make a role of the whole cluster", create(plain("ClusterRole", rules=[]))),
+    ("add rules to a role by aggregation", create(aggregated())),
+    ("widen the own role", patch(CLUSTER_ROLE, RESEARCHER, {"rules": []})),
+    ("ask for a certificate", create(plain("CertificateSigningRequest", spec={}))),
+    ("approve a certificate", Ask("PUT", _at(OUTSIDE["CertificateSigningRequest"], "", "x", "approval"), {})),
+    ("put a webhook before the API", create(plain("ValidatingWebhookConfiguration"))),
+    ("rewrite what others send", create(plain("MutatingWebhookConfiguration"))),
+    ("take over an API", create(plain("APIService"))),
+    ("drop a policy", remove(_KINDS["ValidatingAdmissionPolicyBinding"], "jobq-jobs-members")),
+    ("mount a node's folder as a volume", create(plain("PersistentVolume", spec={}))),
+    ("make a priority", create(plain("PriorityClass", value=9))),
+    ("go through a node", Ask("GET", "/api/v1/nodes/real-0/proxy/pods")),
+    (
+        "mint the reconciler's token",
+        Ask("POST", _at(SERVICE_ACCOUNT, "jobq-system", "jobq-reconciler", "token"), TOKEN),
+    ),
+    ("read kube-system's secrets", read(SECRET, namespace="kube-system")),
+    ("ask what a token is worth", Ask("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {}})),
+)
+# What is the reconciler's, or an admin's, tried by everybody else.
+OURS: Sequence[tuple[str, Ask]] = (
+    ("make a namespace", create(plain("Namespace", "fenced-own"))),
+    ("name the cluster", patch(CONFIG_MAP, "jobq.cluster", {}, namespace="jobq-system")),
+    ("approve a plan", create(plain("ConfigMap", "jobq.approval", "jobq-system"))),
+    ("say what was applied last", patch(CONFIG_MAP, "jobq.state", {}, namespace="jobq-system")),
+    ("take the reconciler's Lease", create(plain("Lease", "jobq-reconciler", "jobq-system"))),
+)
+
+
 ATTEMPTS = [
+    *(attempt for who in (*ROLES, "robot") for attempt in by(who, RBAC, *BEYOND, *OURS)),
+    *by("reconciler", RBAC, *BEYOND),
+    # ---------------------------------------------------------------------------- the robot, a researcher by a token
+    *by(
+        "robot",
+        YES,
+        ("create a job", create(job())),
+        ("list jobs", read(JOB)),
+        ("stop a waiting job", patch(WORKLOAD, "{waiting}", STOP)),
+    ),
+    *by(
+        "robot",
+        RBAC,
+        ("mint the own token, for longer", token("jobq-robot")),
+        ("mint the runner's token", token("jobq-runner")),
+        ("make a secret of the own token", create(token_secret("jobq-robot"))),
+        ("read secrets", read(SECRET)),
+        ("look into another project", read(JOB, namespace=OTHER)),
+        ("work in another project", create(job(namespace=OTHER))),
+        ("give access", create(binding(RESEARCHER, USER))),
+        ("become a maintainer", patch(ROLE_BINDING, "jobq:maintainer", {"subjects": [account("jobq-robot")]})),
+        ("create a pod", create(plain("Pod", spec=template()["spec"]))),
+        ("debug a pod", patch(POD, "{pod}", {}, "ephemeralcontainers")),
+        ("make a workload", create(work())),
+        ("change the queue", patch(LOCAL_QUEUE, "main", {"spec": {"stopPolicy": "None"}})),
+        ("write the catalogue", patch(CONFIG_MAP, HOME, {"data": {"state": "active"}}, namespace="jobq-system")),
+        ("relabel the namespace", patch(NAMESPACE, HOME, mark(labels={"x": "y"}))),
+    ),
+    *by(
+        "robot",
+        MEMBERS,
+        ("run outside the queue", create(labelled(queue_name=None))),
+        ("borrow an owner", create(with_metadata(ownerReferences=OWNER))),
+        ("take a waiting job off the queue", patch(JOB, WAITS, mark(labels={QUEUE: None}))),
+    ),
+    *by("robot", PRIORITY, ("take a class off the list", create(labelled(priority_class="high")))),
+    *by("robot", PODS, ("run a pod as itself", create(job(serviceAccountName="jobq-robot")))),
+    *by("robot", WORKLOADS, ("jump the queue", patch(WORKLOAD, "{waiting}", {"spec": {"priority": 9}}))),
+    # ---------------------------------------------------------------------------- somebody else's name
+    *by("researcher as another", IMPERSONATE, ("create a secret", create(plain("Secret")))),
+    *by("reconciler as another", IMPERSONATE, ("create a secret", create(plain("Secret")))),
     # ---------------------------------------------------------------------------- viewer
     *by(
         "viewer",
@@ -374,6 +488,15 @@ ATTEMPTS = [
         ("mint the runner's token", token("jobq-runner")),
         ("mint the robot's token", token("jobq-robot")),
         ("delete all jobs at once", remove(JOB)),
+        ("evict a pod", Ask("POST", _at(POD, HOME, "{pod}", "eviction"), {"metadata": {"name": "{pod}"}})),
+        ("place a pod", Ask("POST", _at(POD, HOME, "{pod}", "binding"), {"target": {"name": "real-0"}})),
+        ("lend the runner a pull secret", patch(SERVICE_ACCOUNT, "jobq-runner", {"imagePullSecrets": [{"name": "x"}]})),
+        ("lend the runner an identity", patch(SERVICE_ACCOUNT, "jobq-runner", mark(annotations={"x": "y"}))),
+        ("write the queue's status", patch(LOCAL_QUEUE, "main", {"status": {"reservingWorkloads": 0}}, "status")),
+        ("loosen the network", remove(NETWORK_POLICY, "jobq")),
+        ("loosen the limits", patch(LIMIT_RANGE, "jobq", {})),
+        ("open a way in", create(plain("NetworkPolicy", spec={"podSelector": {}, "ingress": [{}]}))),
+        ("forget events", Ask("DELETE", f"/api/v1/namespaces/{HOME}/events")),
         ("write a job's status", patch(JOB, WAITS, {"status": {"succeeded": 1}}, "status")),
         ("make a workload", create(work())),
         ("delete a workload", remove(WORKLOAD, "{waiting}")),
@@ -488,6 +611,13 @@ ATTEMPTS = [
         ("mint the runner's token", token("jobq-runner")),
         ("mint the default account's token", token("default")),
     ),
+    *by(
+        "maintainer",
+        SECRETS,
+        ("make a secret of the runner's token", create(token_secret("jobq-runner"))),
+        ("make a secret of the default account's token", create(token_secret("default"))),
+        ("make a secret of another account's token", create(token_secret("builder"))),
+    ),
     *by("maintainer", MEMBERS, ("run outside the queue", create(labelled(queue_name=None)))),
     *by("maintainer", PRIORITY, ("take a class off the list", create(labelled(priority_class="high")))),
     *by("maintainer", PODS, ("run as another account", create(job(serviceAccountName="builder")))),
@@ -536,6 +666,7 @@ ATTEMPTS = [
         ("write a headless service", apply(service())),
         ("list all namespaces", read(NAMESPACE)),
         ("list all workloads", read(WORKLOAD, namespace="")),
+        ("list a project's jobs", read(JOB)),
     ),
     *by(
         "reconciler",
@@ -546,16 +677,18 @@ ATTEMPTS = [
         ("read a secret", read(SECRET, "kept")),
         ("list pods", read(POD)),
         ("create a pod", create(plain("Pod", spec=template()["spec"]))),
-        ("list jobs", read(JOB)),
         ("create a job", create(job())),
         ("delete a job", remove(JOB, WAITS)),
         ("stop a job", patch(WORKLOAD, "{running}", STOP)),
         ("make a role", create(plain("Role", rules=[]))),
-        ("bind in the whole cluster", create(plain("ClusterRoleBinding", roleRef={}, subjects=[]))),
         ("change a ClusterQueue", patch(CLUSTER_QUEUE, "gpu-shared", {})),
         ("loosen a policy", remove(_KINDS["ValidatingAdmissionPolicyBinding"], "jobq-reconciler-namespaces")),
         ("write a project's configmap", create(ours(plain("ConfigMap")))),
         ("mint a token", token("jobq-runner")),
+        ("mint the robot's token", token("jobq-robot")),
+        ("make a secret of a token", create(token_secret("jobq-robot"))),
+        ("delete people's data", remove(CLAIM, "kept")),
+        ("take over a Lease", patch(LEASE, "kube-scheduler", {}, namespace="kube-system")),
         ("read kube-system's configmaps", read(CONFIG_MAP, namespace="kube-system")),
     ),
     *by(
@@ -588,6 +721,8 @@ ATTEMPTS = [
         ("allow itself privileged later", apply(namespace(HOME, labels={"jobq.io/allow-privileged": "true"}))),
         ("own a new namespace away", apply(namespace("fenced-new", ownerReferences=OWNER))),
         ("own a namespace away", patch(NAMESPACE, HOME, mark(ownerReferences=OWNER))),
+        ("keep a namespace for ever", patch(NAMESPACE, HOME, mark(finalizers=["example.org/x"]))),
+        ("make a namespace that stays for ever", apply(namespace("fenced-new", finalizers=["example.org/x"]))),
     ),
     *by(
         "reconciler",
@@ -616,6 +751,14 @@ ATTEMPTS = [
         ("take somebody's address", apply(service(externalIPs=["192.0.2.1"]))),
         ("own an object away", apply(ours(plain("ServiceAccount"), ownerReferences=OWNER))),
         ("own a queue away", patch(LOCAL_QUEUE, "main", mark(ownerReferences=OWNER))),
+        ("keep access for ever", patch(ROLE_BINDING, "jobq:viewer", mark(finalizers=["example.org/x"]))),
+        ("make access that stays for ever", apply(binding(VIEWER, USER, finalizers=["example.org/x"]))),
+        ("lend the runner an identity", apply(ours(plain("ServiceAccount", "jobq-runner"), annotations={"x": "y"}))),
+        ("lend the runner a pull secret", apply(account_of_ours(imagePullSecrets=[{"name": "x"}]))),
+        ("lend the robot a secret", apply(account_of_ours("jobq-robot", secrets=[{"name": "kept"}]))),
+        ("claim somebody's volume", apply(claim_of_ours(volumeName="x"))),
+        ("claim a volume by its labels", apply(claim_of_ours(selector={"matchLabels": {"x": "y"}}))),
+        ("copy a volume", apply(claim_of_ours(dataSource={"kind": "PersistentVolumeClaim", "name": "kept"}))),
     ),
     *by(
         "reconciler",
@@ -637,6 +780,9 @@ ATTEMPTS = [
         ("let another project's robot in", apply(binding(VIEWER, account("jobq-robot", OTHER)))),
         ("make the robot a maintainer", apply(binding(MAINTAINER, account("jobq-robot")))),
         ("let one in beside others", apply(binding(VIEWER, USER, account("default")))),
+        ("let the masters in", apply(binding(MAINTAINER, subject("Group", "system:masters")))),
+        ("hide access under another name", apply(binding(MAINTAINER, USER, name="metrics"))),
+        ("hide access under another role's name", apply(binding(MAINTAINER, USER, name="jobq:viewer-2"))),
     ),
 ]
 
@@ -684,7 +830,7 @@ class Fenced:
     def declare(self, *more: str, settings: str = "", priorities: Sequence[str] = ("normal", "low")) -> None:
         """Commit the two projects, and more."""
         members = [{"user": person(role), "role": role} for role in ROLES]
-        home = project(HOME, members=members, priorities=priorities)
+        home = project(HOME, members=members, priorities=priorities, robot="researcher")
         lonely = [{"user": person("neighbour"), "role": "researcher"}]
         other = project(OTHER, members=lonely, clusterQueue="fake-shared")
         self.world.repository.declare(home, other, *more, settings=settings)
@@ -712,12 +858,19 @@ def fenced(whole_plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iter
         }
         token_file = whole_plane.service_account_kubeconfig("jobq-system", "jobq-reconciler")
         people |= {"admin": known(whole_plane.kubeconfig), "reconciler": known(token_file)}
+        for who, file in (
+            ("researcher", whole_plane.member_kubeconfig(person("researcher"))),
+            ("reconciler", token_file),
+        ):
+            people[f"{who} as another"] = connect(kubeconfig=str(file), as_user=person("maintainer"))
+            stack.callback(people[f"{who} as another"].close)
         forget(whole_plane)
         world = World(whole_plane, Repository.new(tmp_path_factory.mktemp("fenced") / "repository"), token_file)
         made = Fenced(world, people, {}, whole_plane.mark())
         try:
             made.declare()
             made.reconcile()
+            people["robot"] = known(whole_plane.service_account_kubeconfig(HOME, "jobq-robot"))
             yield Fenced(world, people, furnished(made), made.begin)
         finally:
             clean(made.admin)
@@ -924,6 +1077,32 @@ def test_life(fenced: Fenced) -> None:
     fenced.reconcile()
 
 
+def test_pods_that_ask_for_the_node(fenced: Fenced) -> None:
+    """A job may be made that asks for the node's network, folders or devices; no pod of it ever is."""
+    container = template()["spec"]["containers"][0]
+    wishes: Mapping[str, Mapping[str, Any]] = {
+        "network": {"hostNetwork": True},
+        "processes": {"hostPID": True},
+        "folder": {"volumes": [{"name": "root", "hostPath": {"path": "/"}}]},
+        "privileged": {"containers": [container | {"securityContext": {"privileged": True}}]},
+        "kernel": {"containers": [container | {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}]},
+    }
+    try:
+        for name, wish in wishes.items():
+            fenced.people["robot" if name == "network" else "researcher"].create(JOB, job(f"asks-{name}", **wish))
+
+        def denied() -> set[str]:
+            events = fenced.admin.list(EVENT, namespace=HOME, fields="reason=FailedCreate").items
+            return {one["involvedObject"]["name"] for one in events if "violates PodSecurity" in one["message"]}
+
+        assert eventually(lambda: denied() >= {f"asks-{name}" for name in wishes}), denied()
+        assert {pod["metadata"]["labels"]["job-name"] for pod in fenced.admin.list(POD, namespace=HOME).items} == {RUNS}
+    finally:
+        for name in wishes:
+            removed(fenced.admin, JOB, f"asks-{name}", HOME)
+    assert eventually(lambda: set(jobs(fenced.admin)) == {RUNS, WAITS, GROWS})
+
+
 def test_shorter_list(fenced: Fenced) -> None:
     """A list of priorities that gets shorter refuses new jobs only: what exists is changed, stopped and resumed."""
     fenced.declare(priorities=["low"])
@@ -1040,9 +1219,11 @@ def test_controllers_are_never_refused(fenced: Fenced) -> None:
     failed = [entry["responseStatus"] for entry in own if entry.get("responseStatus", {}).get("code", 0) >= 400]
     assert [status for status in failed if "AdmissionPolicy" in json.dumps(status)] == []
     forbidden = [status.get("message", "") for status in failed if status["code"] == 403]
-    assert [text for text in forbidden if "because it is being terminated" not in text] == []
+    meant = ("because it is being terminated", "violates PodSecurity")
+    assert [text for text in forbidden if not any(reason in text for reason in meant)] == []
 
 
 def is_controller(user: str) -> bool:
     """Whether it is one of Kubernetes' own controllers, a node, or Kueue."""
-    return user == KUEUE or (user.startswith("system:") and user != RECONCILER)
+    is_ours = user in {RECONCILER, f"system:serviceaccount:{HOME}:jobq-robot"}
+    return user == KUEUE or (user.startswith("system:") and not is_ours)
