@@ -19,7 +19,7 @@ from tests.world import SUCCESSES, World, install
 
 VISION = project("vision")
 FULL = {
-    "storage": [{"name": "data", "size": "1Gi"}],
+    "storage": [{"name": "data", "size": "1Gi", "access": "ReadWriteOnce"}],
     "limits": {"jobs": 5, "container": {"max": {"cpu": "2"}}},
     "members": [{"user": "kim", "role": "viewer"}],
 }
