@@ -17,6 +17,7 @@ from reconciler.model import (
     Observation,
     Weight,
     created_projects,
+    shortened,
 )
 from reconciler.versions import kueue_needed
 from reconciler.workloads import counted_volumes, counted_workloads, jobs_that_go_on
@@ -40,8 +41,9 @@ def effects_of(
         for field in change.left:
             text = f"{change.ref}: no file wants {field} any more, but it stays"
             yield Effect(EffectKind.LEFT_OVER, change.project, text, Weight.WARNING, refs=[change.ref])
-    for question, reason in answers.unanswered.items():
-        yield Effect(EffectKind.UNREADABLE, "", f"{question} are not counted: {reason}", Weight.WARNING)
+    for kind, reasons in answers.unanswered.items():
+        where, reason = shortened(sorted(reasons)), next(iter(reasons.values()))
+        yield Effect(EffectKind.UNREADABLE, "", f"{kind}s of {where} are not counted: {reason}", Weight.WARNING)
 
 
 def in_order(effects: Iterable[Effect]) -> tuple[Effect, ...]:
@@ -92,13 +94,13 @@ def _renames(changes: Iterable[Change], live: Mapping[ObjectRef, Body]) -> Itera
     """A project that comes with the members and the ClusterQueue of one that goes: surely a file was renamed."""
     entries = [change for change in changes if change.ref.kind == "ConfigMap" and change.body]
     gone = {
-        _likeness(live[change.ref].get("data", {})): change.project
+        _likeness(change.project, live[change.ref].get("data", {})): change.project
         for change in entries
         if (field := _field(change, "data.state")) is not None and field.after == "archived"
     }
     for change in entries:
-        old = gone.get(_likeness(change.body["data"])) if change.action is Action.CREATE else None
-        if old is not None:
+        likeness = _likeness(change.project, change.body["data"]) if change.action is Action.CREATE else ()
+        if likeness and (old := gone.get(likeness)):
             text = (
                 f"looks like {old} under a new name, but a name can't change: it starts empty, and {old} is archived"
                 f" with its jobs and data (to keep it, call the file {old}.yaml again)"
@@ -106,8 +108,13 @@ def _renames(changes: Iterable[Change], live: Mapping[ObjectRef, Body]) -> Itera
             yield Effect(EffectKind.RENAMED, change.project, text, Weight.WARNING, refs=[change.ref])
 
 
-def _likeness(data: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(data.get(key, "") for key in ("clusterQueue", "displayName", "description", "members"))
+def _likeness(name: str, data: Mapping[str, str]) -> tuple[str, ...]:
+    """What a new name leaves as it is; empty where a project has nobody to know it by."""
+    members = data.get("members", "[]")
+    if members in {"", "[]"}:
+        return ()
+    said = members.replace(f":{data.get('namespace', name)}:", ":")  # the robot's user name has it
+    return (said, *(data.get(key, "") for key in ("clusterQueue", "displayName", "description")))
 
 
 def _stopped(change: Change, state: FieldChange | None, answers: Answers) -> Iterator[Effect]:

@@ -323,8 +323,8 @@ class Answers:
     claims: Mapping[str, Sequence[Body]] = field(default_factory=dict)
     kueue: Version | None = None
     """None: not asked, or it can't be told."""
-    unanswered: Mapping[str, str] = field(default_factory=dict)
-    """``Workloads of vision`` -> why they can't be read."""
+    unanswered: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Kind -> namespace -> why it can't be listed there."""
 
 
 class Action(StrEnum):

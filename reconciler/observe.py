@@ -145,11 +145,7 @@ def ask(cluster: Cluster, questions: Questions) -> Answers:
         jobs=_readable(answers, JOB_METADATA),
         claims=_readable(answers, CLAIM),
         kueue=kueue,
-        unanswered={
-            f"{resource.kind}s of {namespace}": str(answer)
-            for (resource, namespace), answer in answers.items()
-            if isinstance(answer, ClusterError)
-        },
+        unanswered={resource.kind: reasons for resource, _ in asked if (reasons := _unreadable(answers, resource))},
     )
 
 
@@ -161,6 +157,17 @@ def _readable(
         namespace: answer
         for (of, namespace), answer in answers.items()
         if of == resource and not isinstance(answer, ClusterError)
+    }
+
+
+def _unreadable(
+    answers: Mapping[tuple[Resource, str], Sequence[Body] | ClusterError], resource: Resource
+) -> dict[str, str]:
+    """Of one kind, by namespace: why."""
+    return {
+        namespace: str(answer)
+        for (of, namespace), answer in answers.items()
+        if of == resource and isinstance(answer, ClusterError)
     }
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from reconciler import bootstrap
 from reconciler.cluster import Body
+from reconciler.errors import NotFound
 from reconciler.kinds import (
     JOB,
     JOB_METADATA,
@@ -17,6 +19,7 @@ from reconciler.kinds import (
     POD_PRIORITY_CLASS,
     PRIORITY_CLASS,
     RESOURCE_QUOTA,
+    ROLE,
     ROLE_BINDING,
     WORKLOAD,
 )
@@ -24,6 +27,7 @@ from reconciler.model import EffectKind, Report
 from reconciler.moves import ONLY_MOVE
 from tests.repository import project
 from tests.test_life import job, running
+from tests.test_observe import Blind
 from tests.world import PAGES, World, eventually, listed
 
 _LIFE = pytest.mark.xdist_group("life")
@@ -385,3 +389,32 @@ def test_access_that_git_never_gave(world: World) -> None:
     past = [{**KIM, "expires": "2027-01-01"}, LEE]
     world.repository.declare(*(project(name, members=past) for name in names))
     assert world.plan().plan.disrupted == names  # a day set in the past is an edit like any other
+
+
+def test_kueue_elsewhere(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Kueue's usual namespace isn't there, bootstrap goes on without reading its version, and says so."""
+    monkeypatch.setattr(bootstrap, "KUEUE_NAMESPACE", "nowhere")
+    body: Body = {
+        "apiVersion": ROLE.api_version,
+        "kind": "Role",
+        "metadata": {"name": "jobq-planner", "namespace": "nowhere"},
+        "rules": [],
+    }
+    said: list[str] = []
+    bootstrap.install(world.admin, [body], lambda _, result: said.append(result))
+    assert said == ["no such namespace for"]
+    elsewhere: Body = {**body, "metadata": {"name": "jobq-planner", "namespace": "missing"}}
+    with pytest.raises(NotFound):
+        bootstrap.install(world.admin, [elsewhere], lambda *_: None)
+
+
+def test_what_cant_be_counted(world: World) -> None:
+    """A planner that may not list Workloads plans all the same, and says in one line what isn't counted."""
+    names = ["blind-a", "blind-b"]
+    world.repository.declare(*(project(name, members=[KIM]) for name in names))
+    world.reconcile()
+    world.repository.declare(*(project(name, members=[KIM], active=False) for name in names))
+    report = world.plan(cluster=Blind(world.kubeconfig, WORKLOAD))
+    assert told(report, EffectKind.PAUSED) == [f"{name}: paused: running jobs finish, none starts" for name in names]
+    [unread] = told(report, EffectKind.UNREADABLE)
+    assert unread.startswith("Workloads of blind-a, blind-b are not counted: ")

@@ -123,6 +123,7 @@ BUSY = all_of(
     workload("vision", "e", active=False),
     workload("speech", "f", "Admitted"),
 )
+ROBOTIC = {"members": [KIM, GROUP], "robot": "viewer"}
 PAUSED: Files = {**BOTH, "vision": {"members": [KIM, GROUP], "active": False}}
 DRAINED: Files = {**BOTH, "vision": {"members": [KIM, GROUP], "active": False, "whenInactive": "drain"}}
 MOVED: Files = {**BOTH, "vision": {"members": [KIM, GROUP], "clusterQueue": "fake-shared"}}
@@ -155,7 +156,7 @@ STORIES = {
     "restored": Story(
         BOTH, [BOTH, {"speech": BOTH["speech"]}], deed=all_of(BUSY, put(CLAIM, "vision", "data", **STORED))
     ),
-    "renamed": Story({"speech": BOTH["speech"], "sight": BOTH["vision"]}, [BOTH]),
+    "renamed": Story({"speech": BOTH["speech"], "sight": ROBOTIC}, [{**BOTH, "vision": ROBOTIC}]),
     "roles": Story(
         {
             "vision": {"members": [{**KIM, "role": "viewer"}, {**GROUP, "role": "maintainer"}], "robot": "viewer"},
