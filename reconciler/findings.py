@@ -44,7 +44,7 @@ def findings(
     yield from _foreign_access(seen.live, declaration.settings)
     yield from _foreign_quotas(seen.live)
     yield from _kept(comparison)
-    yield from _copies(comparison)
+    yield from _copies(comparison, seen.live)
     yield from _ending(declaration, comparison)
     yield from _homeless(declaration, seen.live)
 
@@ -180,10 +180,12 @@ def _kept(comparison: Comparison) -> Iterator[Effect]:
         yield Effect(EffectKind.KEPT_STORAGE, project_of(body), text)
 
 
-def _copies(comparison: Comparison) -> Iterator[Effect]:
-    for body in comparison.copies:
-        text = f"{ObjectRef.of(body)} carries jobq's labels but is a copy: left alone"
-        yield Effect(EffectKind.COPY, "", text, Weight.WARNING)
+def _copies(comparison: Comparison, live: Mapping[ObjectRef, Body]) -> Iterator[Effect]:
+    """What carries our labels and isn't ours; a binding in a project's namespace is told as foreign access instead."""
+    homes = project_namespaces(live)
+    for ref in map(ObjectRef.of, comparison.copies):
+        if ref.kind != "RoleBinding" or ref.namespace not in homes:
+            yield Effect(EffectKind.COPY, "", f"{ref} carries jobq's labels but is a copy: left alone", Weight.WARNING)
 
 
 def _ending(declaration: Declaration, comparison: Comparison) -> Iterator[Effect]:

@@ -295,10 +295,18 @@ def test_namespace_from_a_backup(world: World) -> None:
     world.admin.create(ROLE_BINDING, restored(binding), namespace="vision-old")
     policy = {"metadata": {"name": "copied", "namespace": "vision-old", "labels": LABELS}, "spec": {"limits": []}}
     world.admin.create(LIMIT_RANGE, policy)
-    before = world.versions()
+    helper = {**restored(binding), "metadata": {"name": "helper", "namespace": "vision", "labels": LABELS}}
+    world.admin.create(ROLE_BINDING, helper, namespace="vision")
+    world.kubectl("create", "configmap", "-n", "vision", "notes")
+    world.kubectl("label", "configmap", "-n", "vision", "notes", *(f"{key}={value}" for key, value in LABELS.items()))
+    before, since = world.versions(), world.plane.mark()
     world.repository.declare(project("vision", members=[LEE]))
     report = world.reconcile()
     assert not report.verdict.refusals
+    assert {one.namespace for one in world.asked(since) if one.resource == "configmaps"} == {"jobq-system"}
+    assert told(report, EffectKind.FOREIGN_ACCESS) == [
+        "vision: foreign access, left alone: RoleBinding helper gives jobq-project-researcher to kim@example.org"
+    ]
     assert told(report, EffectKind.COPY) == [
         "LimitRange vision-old/copied carries jobq's labels but is a copy: left alone",
         "Namespace vision-old carries jobq's labels but is a copy: left alone",
