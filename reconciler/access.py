@@ -126,11 +126,12 @@ def _meaning(
     text, said = f"{was} -> {becomes}", _said_before(who, was, told, had)
     if _rank(becomes) > _rank(was):
         raised = becomes == Role.MAINTAINER and who[0] == "Group" and _rank(said) < _rank(becomes) and not new
+        text += _everywhere(who, becomes, project)
         return EffectKind.GAINED, text, Weight.DISRUPTIVE if raised else Weight.INFO
     if _rank(becomes) >= _rank(said):
         return EffectKind.WITHDRAWN, f"{text}, which git never gave", Weight.WARNING
-    until = _expired(who, project, told)
-    if until is not None and becomes == NO_ACCESS:
+    until = _expired(who, was, project, told)
+    if until is not None:
         return EffectKind.EXPIRED, f"{text}: it expired after {until.isoformat()}", Weight.INFO
     return EffectKind.LOST, text + _still(who, project), Weight.DISRUPTIVE
 
@@ -155,10 +156,21 @@ def _is_as_applied(binding: Body) -> bool:
     return owns(binding, "f:subjects") and owns(binding, "f:roleRef")
 
 
-def _expired(who: Subject, project: Project | None, told: Mapping[Subject, _Said]) -> date | None:
-    """The last day of access, where that was said before it came: a day set in the past is an edit like any other."""
-    days = {(str(m.kind), m.name): m.expires for m in (project.members if project else ()) if m.expires}
+def _expired(who: Subject, was: str, project: Project | None, told: Mapping[Subject, _Said]) -> date | None:
+    """The last day of that role, where that was said before it came: a day set in the past is an edit like any other.
+
+    What somebody still has then may be a role without end, such as one in every project.
+    """
+    members = project.members if project else ()
+    days = {(str(m.kind), m.name): m.expires for m in members if m.expires and m.role == was}
     return days[who] if who in days and who in told and told[who].until == days[who] else None
+
+
+def _everywhere(who: Subject, role: str, project: Project | None) -> str:
+    """Says where a role comes from jobq.toml."""
+    members = project.members if project else ()
+    found = any((str(m.kind), m.name, m.role) == (*who, role) for m in members if m.everywhere)
+    return ", as in every project by jobq.toml" if found else ""
 
 
 def _last_told(entry: Body) -> dict[Subject, _Said]:

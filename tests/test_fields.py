@@ -1,15 +1,19 @@
 """What projects may say of robots, networks, storage and labels, and settings of names and members; what is refused."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 
 import pytest
 
+from reconciler import cycle
 from reconciler.declare import declare
 from reconciler.errors import DeclarationInvalid
-from reconciler.model import Body, Declaration, Egress, File, Problem, Project, Snapshot
+from reconciler.model import Body, Declaration, EffectKind, Egress, File, Problem, Project, Settings, Snapshot
 from reconciler.render import render
 from reconciler.source import templates
-from tests.laws import TODAY
+from tests.fakes import FakeCluster
+from tests.laws import TODAY, elsewhere
 from tests.repository import project
 
 PACKAGED = templates(Snapshot("", {}), "project")
@@ -349,6 +353,26 @@ def test_own_member_who_is_everywhere(own: Mapping[str, object], warned: bool) -
     assert [problem.reason for problem in declaration.warnings] == ([reason] if warned else [])
     found = manifests(EVERYWHERE, vision=spec)
     assert [one["name"] for one in found["RoleBinding jobq:viewer"]["subjects"]] == ["oidc:support"]
+
+
+def planned(cluster: FakeCluster, today: date, **spec: object) -> list[tuple[EffectKind, str, Sequence[str]]]:
+    """What a reconcile does to people's access, in a repository with a member of every project."""
+    declaration = elsewhere({"vision": {"clusterQueue": "gpu-shared", **spec}})
+    report = cycle.reconcile_pass(cluster, declaration, PACKAGED, today, threading.Event())
+    assert report.applied
+    return [(effect.kind, effect.text, effect.people) for effect in report.plan.effects if effect.people]
+
+
+def test_access_of_members_of_every_project() -> None:
+    """A plan says where such access comes from; an own role that expires leaves it, and is no loss."""
+    cluster = FakeCluster(Settings(cluster="demo"))
+    support = {"group": "oidc:support-vision", "role": "researcher", "expires": TODAY.isoformat()}
+    who = ["group oidc:support-vision"]
+    by_settings = "no access -> viewer, as in every project by jobq.toml"
+    assert planned(cluster, TODAY) == [(EffectKind.GAINED, by_settings, who)]
+    assert planned(cluster, TODAY, members=[support]) == [(EffectKind.GAINED, "viewer -> researcher", who)]
+    until = f"researcher -> viewer: it expired after {TODAY.isoformat()}"
+    assert planned(cluster, TODAY + timedelta(days=1), members=[support]) == [(EffectKind.EXPIRED, until, who)]
 
 
 # ------------------------------------------------------------------------------------------------ the rest
