@@ -114,16 +114,14 @@ def _queue_troubles(
 
 def visibility(seen: ClusterFacts) -> Iterator[Diagnosis]:
     """Whether the API of waiting jobs answers: a registered one that is down keeps every namespace from going."""
-    if LOCAL_QUEUE.plural not in known(seen.kueue_plurals, ()):
-        return
     if not isinstance(seen.visibility, Unknown):
         yield ok("visibility", "the API of waiting jobs answers")
-    elif seen.visibility.absent:
+    elif seen.visibility.absent and LOCAL_QUEUE.plural in known(seen.kueue_plurals, ()):
         why = "jobs have no place in line"
         yield warning(
             "visibility", "the API of waiting jobs isn't registered", why, "install Kueue's visibility APIService"
         )
-    else:
+    elif not seen.visibility.absent:
         text = f"the API of waiting jobs doesn't answer: {seen.visibility.reason}"
         why = (
             "jobs have no place in line, and no namespace of the cluster can be deleted while it is registered and down"

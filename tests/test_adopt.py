@@ -266,8 +266,11 @@ def test_managed_by_lost(world: World) -> None:
     assert not world.plan().plan.changes
 
 
-@pytest.mark.parametrize("gone", [[PROJECT_LABEL], [PROJECT_LABEL, MANAGED_BY]], ids=["project", "both"])
-@pytest.mark.parametrize("entry", [True, False], ids=["entry", "annotation"])
+@pytest.mark.parametrize(
+    ("gone", "entry"),
+    [([PROJECT_LABEL], True), ([PROJECT_LABEL, MANAGED_BY], False)],
+    ids=["known by our entry", "known by our annotation"],
+)
 def test_project_label_lost(world: World, gone: list[str], *, entry: bool) -> None:
     """It was ours, is said to have been, and is left alone; others go on; adopted again, all is in sync."""
     world.repository.declare(project("vision", members=KIM), project("speech"))
