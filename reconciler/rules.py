@@ -74,7 +74,7 @@ def _keys(
             near = nearest(key, rules)
             hint = f"did you mean {near}?" if near else f'an admin allows it in jobq.toml: [{word}."{key}"]'
             yield Problem(document.keys.get(path, document.place(path)), f"spec.{word} may not have {key}", hint)
-        elif not re.fullmatch(rules[key].pattern, value):
+        elif not re.fullmatch(rules[key].pattern, value, re.DOTALL):
             reason = f"{key} is {shown(value)}, which jobq.toml doesn't allow"
             yield Problem(document.place(path), reason, f"it must match {rules[key].pattern}")
     for key, rule in rules.items():

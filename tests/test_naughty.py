@@ -22,7 +22,7 @@ from tests.naughty import ALL_UNSEEN, ALL_VISIBLE
 from tests.repository import Repository, scrubbed
 
 TODAY = date(2027, 1, 31)
-TOML = File(b'cluster = "demo"\n', "5e771465")
+TOML = File(b'cluster = "demo"\n[labels."example.org/x"]\n[annotations."example.org/x"]\n', "5e771465")
 HEAD = "apiVersion: jobq.io/v1alpha1\nkind: Project\nmetadata: {name: NAME}\nspec:\n  clusterQueue: gpu-shared\n"
 TEMPLATES = source.templates(Snapshot("", {}), "project")
 LINE, TEXT = "displayName", "description"
@@ -197,9 +197,15 @@ ELSEWHERE: Mapping[str, Callable[[str], str]] = {
     "a volume": lambda written: f"  defaults: {{volumes: [{written}]}}\n",
     "a user": lambda written: f"  members: [{{user: {written}, role: viewer}}]\n",
     "a group": lambda written: f"  members: [{{group: {written}, role: viewer}}]\n",
+    "a label": lambda written: f"  labels: {{example.org/x: {written}}}\n",
+    "an annotation": lambda written: f"  annotations: {{example.org/x: {written}}}\n",
+    "a storage class": lambda written: (
+        f"  storage: [{{name: x, size: 1Gi, access: ReadWriteOnce, class: {written}}}]\n"
+    ),
+    "a network": lambda written: f"  network: {{from: [{written}]}}\n",
     "a priority": lambda written: f"  priorities: [{written}]\n",
 }
-GOOD = {"a folder": "/plain", "a volume": "plain:/plain"}
+GOOD = {"a folder": "/plain", "a volume": "plain:/plain", "a network": "p0"}
 
 
 @pytest.mark.parametrize("place", ELSEWHERE)
