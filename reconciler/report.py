@@ -76,7 +76,9 @@ def summary(report: Report) -> str:
     plan = report.plan
     where = f"{plan.projects} project{'s' * (plan.projects != 1)} on {plan.cluster}"
     refused = len(report.verdict.skipped)
-    parts = [*_totals(report), f"{plan.unchanged} unchanged", *([f"{refused} refused"] if refused else [])]
+    held = sum(refusal.only != "" for refusal in report.verdict.refusals)
+    parts = [*_totals(report), f"{plan.unchanged} unchanged"]
+    parts += [f"{number} {word}" for number, word in ((refused, "refused"), (held, "held back")) if number]
     return f"{where}: {', '.join(parts)}"
 
 
