@@ -1,7 +1,7 @@
 """Which commit is in force: the newest one, or, while that can't be used, the last one that could."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -21,7 +21,7 @@ from reconciler.errors import (
     UsageError,
 )
 from reconciler.lineage import kinship
-from reconciler.model import Declaration, Manifest, Report
+from reconciler.model import Declaration, Manifest, Outcome, Problem, Report
 from reconciler.notes import state_of
 from reconciler.observe import read_notes
 from reconciler.render import Templates, render
@@ -66,12 +66,18 @@ class Standing:
         """The one in force; ``""`` before any could be used."""
         return self._in_force.commit if self._in_force else ""
 
+    @property
+    def warnings(self) -> Sequence[Problem]:
+        """Of the files of the commit in force."""
+        return self._in_force.declaration.warnings if self._in_force else ()
+
     def attempt(
         self,
         cluster: Cluster,
         newest: str,
         today: date,
         stop: threading.Event,
+        told: Callable[[Outcome], None],
         *,
         terms: Terms,
         restrain: Restrain,
@@ -92,6 +98,7 @@ class Standing:
                     choice.templates,
                     today,
                     stop,
+                    told,
                     terms=terms,
                     lineage=partial(kinship, self._repo, choice.commit),
                     restrain=restrain,

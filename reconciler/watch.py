@@ -26,7 +26,7 @@ from reconciler.lease import Leadership, Tenure
 from reconciler.lookout import Ears, Lookout, Places, Repository, Rhythm
 from reconciler.mirror import Ears as MirrorEars
 from reconciler.mirror import Mirror, Pauses
-from reconciler.model import Report, Result
+from reconciler.model import Outcome, Problem, Report, Result
 from reconciler.observe import KEPT
 from reconciler.standing import Attempt, HeldBack, Standing
 from reconciler.terms import Terms
@@ -37,6 +37,7 @@ _MOST_SETTLING = 1.0
 _TICK_SECONDS = 15.0
 """The longest sleep: a new day, and a clock that was set, are noticed after it."""
 _RETRY = (1.0, 60.0)
+_MOST_REASONS = 20
 _QUIET_ABOUT_CUTS_SECONDS = 60.0
 
 
@@ -77,6 +78,8 @@ class Passed:
     newest: str
     held_back: Sequence[HeldBack]
     """Newer commits that are not in force, and why."""
+    warnings: Sequence[Problem]
+    """What in the files of the commit in force surely isn't meant."""
     report: Report | None
     error: ClusterError | None
     fights: Sequence[Fight]
@@ -117,6 +120,17 @@ class State:
     cuts: int = 0
 
 
+class _Halt(threading.Event):
+    """Set for a pass that is to end: because somebody says so, or because this one may no longer act."""
+
+    def __init__(self, may_act: Callable[[], bool]) -> None:
+        super().__init__()
+        self._may_act = may_act
+
+    def is_set(self) -> bool:
+        return super().is_set() or not self._may_act()
+
+
 class Watch:
     """The loop. ``run`` until ``stop``; both may be called once."""
 
@@ -127,7 +141,7 @@ class Watch:
         self._tell = tell
         self._inbox: queue.SimpleQueue[str | Noted | BaseException | None] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._halt = threading.Event()
+        self._halt: threading.Event = threading.Event()
         self._state = State()
         ref = order.ref
         if order.fetches and (upstream := source.upstream_of(order.repo, ref)):
@@ -262,7 +276,8 @@ class Watch:
             reasons = ["the beginning"]
         reasons += self._timed()
         if reasons:
-            self._pass(self._mirror, reasons)
+            more = len(reasons) - _MOST_REASONS
+            self._pass(self._mirror, [*reasons[:_MOST_REASONS], *([f"{more} more"] if more > 0 else [])])
 
     def _timed(self) -> Iterator[str]:
         now = time.monotonic()
@@ -280,8 +295,8 @@ class Watch:
 
     def _pass(self, mirror: Mirror, why: Sequence[str]) -> None:
         self._day = self._clock.today()
-        self._halt = threading.Event()
-        if self._stop.is_set() or not self._leadership.held:  # asked once there is an event that may be set
+        self._halt = _Halt(lambda: self._leadership.held)
+        if self._stop.is_set():  # asked once there is an event that may be set
             return
         began = time.monotonic()
         attempt = self._attempt(mirror)
@@ -293,6 +308,7 @@ class Watch:
             commit=self._standing.commit,
             newest=self._lookout.commit,
             held_back=attempt.held_back,
+            warnings=self._standing.warnings,
             report=attempt.report,
             error=attempt.error,
             fights=fights,
@@ -309,6 +325,7 @@ class Watch:
             self._lookout.commit,
             self._day,
             self._halt,
+            self._beat,
             terms=self._order.terms,
             restrain=lambda comparison: self._fights.restrain(comparison, time.monotonic()),
         )
@@ -318,13 +335,16 @@ class Watch:
             self._fights.record(attempt.report.outcomes, time.monotonic())
         return attempt
 
+    def _beat(self, _: Outcome) -> None:
+        self._state.alive = time.time()
+
     def _plan_next(self, result: str, seconds: float) -> None:
         now = time.monotonic()
         self._earliest = now + min(seconds / 2, _MOST_SETTLING)
         self._due = {"the interval": now + self._order.full * random.uniform(0.9, 1.1)}  # noqa: S311 - spreads load
         if self._fights.due is not None:
             self._due["a fight"] = self._fights.due
-        if result == "failed":
+        if result in {"failed", "interrupted"}:
             self._due["another try"] = now + self._pauses.next()
         else:
             self._pauses.reset()

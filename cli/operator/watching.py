@@ -88,6 +88,7 @@ class _Spoken:
         self._held_back: Sequence[str] = ()
         self._fights: Sequence[str] = ()
         self._refused = ""
+        self._commit = ""
 
     def __call__(self, event: Passed | Noted) -> None:
         if isinstance(event, Noted):
@@ -96,6 +97,9 @@ class _Spoken:
         _line(_summary(event))
         if event.error is not None:
             _line(f"error: {event.error}; tried again soon")
+        if event.commit != self._commit and event.warnings:
+            console.talk(problems_text(event.warnings))
+        self._commit = event.commit
         self._tell_held_back(event)
         self._tell_fights(event)
         self._tell_report(event)
@@ -154,6 +158,7 @@ def _as_json(event: Passed | Noted) -> None:
             "newest": event.newest,
             "seconds": round(event.seconds, 3),
             "heldBack": [_held_back_data(held) for held in event.held_back],
+            "warnings": problems_data(event.warnings),
             "error": "" if event.error is None else str(event.error),
             "fights": [{"object": str(f.ref), "text": f.text, "left": f.left} for f in event.fights],
             "report": None if event.report is None else as_json(event.report),
