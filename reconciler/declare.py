@@ -149,7 +149,7 @@ def _resolved(read: _Read, settings: Settings) -> Project:
         defaults=JobOptions(**defaults, image_pull_secrets=pull_secrets),
         priorities=None if spec.priorities is None else tuple(spec.priorities),
         limits=_limits(spec.limits),
-        network=_network(spec.network, settings),
+        network=_network(spec.network, name, settings),
         storage=tuple(map(_claim, spec.storage)),
         labels=dict(spec.labels),
         annotations=dict(spec.annotations),
@@ -159,14 +159,15 @@ def _resolved(read: _Read, settings: Settings) -> Project:
     )
 
 
-def _network(said: str | NetworkFile, settings: Settings) -> Network:
+def _network(said: str | NetworkFile, project: str, settings: Settings) -> Network:
     """The networks of the settings come in everywhere but where everybody does; then those that the file names."""
     if said == "open":
         return Network(admitted=None)
     own = said if isinstance(said, NetworkFile) else NetworkFile()
     named = dict.fromkeys((*settings.network_from, *own.from_))
-    admitted = [settings.networks.get(name, {_NAMESPACE_NAME: namespace_of(name, settings)}) for name in named]
-    return Network(admitted=tuple(admitted), egress=Egress(own.egress))
+    found = (settings.networks.get(name, {_NAMESPACE_NAME: namespace_of(name, settings)}) for name in named)
+    itself = {_NAMESPACE_NAME: namespace_of(project, settings)}
+    return Network(admitted=tuple(labels for labels in found if labels != itself), egress=Egress(own.egress))
 
 
 def _claim(said: ClaimFile) -> Claim:

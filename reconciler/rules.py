@@ -9,7 +9,7 @@ from reconciler.amounts import quantity
 from reconciler.forms import NetworkFile, SpecFile
 from reconciler.model import KeyRule, Problem, Settings
 from reconciler.problems import nearest
-from reconciler.scalars import shown
+from reconciler.scalars import is_taken, shown
 
 
 def together(spec: SpecFile, document: documents.Document) -> Iterator[Problem]:
@@ -73,6 +73,7 @@ def _keys(
         if key not in rules:
             near = nearest(key, rules)
             hint = f"did you mean {near}?" if near else f'an admin allows it in jobq.toml: [{word}."{key}"]'
+            hint = "it is jobq's or Kubernetes' own" if is_taken(key) else hint
             yield Problem(document.keys.get(path, document.place(path)), f"spec.{word} may not have {key}", hint)
         elif not re.fullmatch(rules[key].pattern, value, re.DOTALL):
             reason = f"{key} is {shown(value)}, which jobq.toml doesn't allow"

@@ -106,9 +106,14 @@ def _expression(text: str) -> None:
         raise ValueError(f"{shown(text)} is no regular expression: {error}") from None
 
 
+def is_taken(key: str) -> bool:
+    """Whether a label's or annotation's key is one of jobq's or Kubernetes' own."""
+    domain = key.rpartition("/")[0]
+    return any(domain == own or domain.endswith(f".{own}") for own in _TAKEN_DOMAINS)
+
+
 def _free_key(text: str) -> None:
-    domain = text.rpartition("/")[0]
-    if any(domain == own or domain.endswith(f".{own}") for own in _TAKEN_DOMAINS):
+    if is_taken(text):
         raise ValueError(f"{shown(text)} belongs to jobq or Kubernetes; project files can't set it")
 
 

@@ -133,11 +133,12 @@ REFUSED: dict[str, tuple[Mapping[str, object], list[str]]] = {
     "a label of Kubernetes": (
         {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}},
         [
-            (
-                "7:12 spec.labels may not have pod-security.kubernetes.io/enforce (an admin allows it in jobq.toml: "
-                '[labels."pod-security.kubernetes.io/enforce"])'
-            )
+            "7:12 spec.labels may not have pod-security.kubernetes.io/enforce (it is jobq's or Kubernetes' own)",
         ],
+    ),
+    "a label that nobody allows": (
+        {"labels": {"x": "y"}},
+        ['7:12 spec.labels may not have x (an admin allows it in jobq.toml: [labels."x"])'],
     ),
     "a label of another value": (
         {"labels": {COST: "10423x"}},
@@ -282,7 +283,7 @@ def test_networks_resolved() -> None:
     monitoring = {"kubernetes.io/metadata.name": "monitoring"}
     speech = {"kubernetes.io/metadata.name": "speech"}
     assert vision().network.admitted == (monitoring,)
-    named = vision(network={"from": ["ingress", "speech", "monitoring"], "egress": "none"}).network
+    named = vision(network={"from": ["ingress", "speech", "vision", "monitoring"], "egress": "none"}).network
     assert named.admitted == (monitoring, {"tier": "edge", "zone": "a"}, speech)
     assert named.egress is Egress.NONE
     assert declared(SETTINGS, {"speech": {"network": "open"}}).projects["speech"].network.admitted is None
