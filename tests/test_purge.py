@@ -132,7 +132,7 @@ def test_api_that_is_down(living: World) -> None:
             assert run.code == 1
             return "nowhere.example.org" in said
 
-        assert eventually(is_told), said
+        assert any(is_told() for _ in range(20)), said  # the server says so some seconds after the deletion began
         assert "NamespaceDeletionDiscoveryFailure" not in said
         assert "stale GroupVersion discovery" in said
         assert f"kubectl get apiservice {NOWHERE}" in said
