@@ -12,7 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from reconciler.errors import JobqError
-from reconciler.watch import State
+from reconciler.passes import State
 
 STALE_SECONDS = 300.0
 """A loop that hasn't turned, or a repository that wasn't read, for so long: not healthy."""

@@ -10,26 +10,21 @@ import socket
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import date, datetime
 from pathlib import Path
-from typing import Protocol
 
 from reconciler import source
 from reconciler.cluster import Cluster
-from reconciler.errors import ClusterError, Forbidden, SourceError
-from reconciler.fights import Fight, Fights
-from reconciler.lease import Leadership, Tenure
-from reconciler.lookout import Ears, Lookout, Places, Repository, Rhythm
+from reconciler.errors import ClusterError, Forbidden
+from reconciler.lease import Leadership
+from reconciler.lookout import Ears, Lookout, Places, Repository
 from reconciler.mirror import Ears as MirrorEars
 from reconciler.mirror import Mirror, Pauses
-from reconciler.model import Outcome, Problem, Report, Result
+from reconciler.model import Outcome
 from reconciler.observe import KEPT
-from reconciler.standing import Attempt, HeldBack, Standing
-from reconciler.terms import Terms
+from reconciler.passes import Clock, Noted, Order, Passed, State, Told, result_of
+from reconciler.standing import Attempt, Standing
 
 SETTLE_SECONDS = 0.1
 """So long must nothing more come in before a pass begins, for a second at most."""
@@ -39,85 +34,6 @@ _TICK_SECONDS = 15.0
 _RETRY = (1.0, 60.0)
 _MOST_REASONS = 20
 _QUIET_ABOUT_CUTS_SECONDS = 60.0
-
-
-class Clock(Protocol):
-    """Where time comes from: UTC."""
-
-    def today(self) -> date:
-        """The day."""
-
-    def now(self) -> datetime:
-        """The moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be watched, and how. Seconds."""
-
-    repo: Path
-    ref: str = "HEAD"
-    terms: Terms = field(default_factory=Terms)
-    fetches: bool = False
-    rhythm: Rhythm = field(default_factory=Rhythm)
-    full: float = 600.0
-    """The longest time between two passes."""
-    tenure: Tenure = field(default_factory=Tenure)
-    fights: Callable[[], Fights] = Fights
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """One pass. ``why`` are the reasons for it; ``report`` is None where nothing could be planned."""
-
-    why: Sequence[str]
-    result: str
-    """``changed``, ``in sync``, ``refused``, ``failed`` or ``interrupted``."""
-    commit: str
-    """The one in force, ``""`` for none yet."""
-    newest: str
-    held_back: Sequence[HeldBack]
-    """Newer commits that are not in force, and why."""
-    warnings: Sequence[Problem]
-    """What in the files of the commit in force surely isn't meant."""
-    report: Report | None
-    error: ClusterError | None
-    fights: Sequence[Fight]
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """A line for whoever reads along."""
-
-    text: str
-
-
-Told = Callable[[Passed | Noted], None]
-
-
-@dataclass
-class State:
-    """What is known from outside, at any time. Times are seconds since 1970; 0: never."""
-
-    commit: str = ""
-    newest: str = ""
-    leads: bool = False
-    holder: str = ""
-    looked: float = 0.0
-    """The last successful look at the repository."""
-    passed: float = 0.0
-    """The end of the last pass that did all it had to."""
-    alive: float = 0.0
-    """When the loop last turned."""
-    passes: Counter[str] = field(default_factory=Counter)
-    changes: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
-    """Of all passes together."""
-    last_seconds: float = 0.0
-    refusals: int = 0
-    fights: int = 0
-    cuts: int = 0
 
 
 class _Halt(threading.Event):
@@ -304,7 +220,7 @@ class Watch:
         fights = tuple(self._fights.found())
         passed = Passed(
             why=why,
-            result=_result(attempt),
+            result=result_of(attempt),
             commit=self._standing.commit,
             newest=self._lookout.commit,
             held_back=attempt.held_back,
@@ -314,7 +230,7 @@ class Watch:
             fights=fights,
             seconds=seconds,
         )
-        self._count(passed)
+        self._state.count(passed)
         self._plan_next(passed.result, seconds)
         self._tell(passed)
 
@@ -349,18 +265,6 @@ class Watch:
         else:
             self._pauses.reset()
 
-    def _count(self, passed: Passed) -> None:
-        state = self._state
-        state.commit = passed.commit
-        state.passes[passed.result] += 1
-        state.seconds += passed.seconds
-        state.last_seconds = passed.seconds
-        state.fights = len(passed.fights)
-        state.refusals = len(passed.held_back) + (len(passed.report.verdict.refusals) if passed.report else 0)
-        state.changes.update(str(outcome.result) for outcome in (passed.report.outcomes if passed.report else ()))
-        if passed.result in {"changed", "in sync"}:
-            state.passed = time.time()
-
 
 def repository_of(order: Order, ref: str) -> Repository:
     """How an order's repository is asked for that revision."""
@@ -375,19 +279,3 @@ def links_to(repo: Path) -> tuple[Path, ...]:
     """The folders of the symbolic links through which a path leads: swapping one swaps the repository."""
     path = repo.absolute()
     return tuple(place.parent.resolve() for place in (path, *path.parents) if place.is_symlink())
-
-
-_UNDONE = {Result.FAILED, Result.SKIPPED}
-
-
-def _result(attempt: Attempt) -> str:
-    report = attempt.report
-    if report is not None and report.interrupted:
-        return "interrupted"
-    if attempt.error is not None or any(isinstance(held.error, SourceError) for held in attempt.held_back):
-        return "failed"
-    if report is not None and (report.plan.unlisted or any(one.result in _UNDONE for one in report.outcomes)):
-        return "failed"
-    if attempt.held_back or report is None or report.verdict.refusals:
-        return "refused"
-    return "changed" if report.outcomes else "in sync"

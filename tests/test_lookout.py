@@ -13,7 +13,8 @@ import pytest
 from reconciler import lookout, source
 from reconciler.errors import SourceError
 from reconciler.lookout import Ears, Lookout, Rhythm
-from reconciler.watch import Order, repository_of
+from reconciler.passes import Order
+from reconciler.watch import repository_of
 from tests.repository import Repository
 from tests.world import eventually
 

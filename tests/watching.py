@@ -10,8 +10,9 @@ from reconciler.cluster import Cluster
 from reconciler.fights import Fights
 from reconciler.lease import Tenure
 from reconciler.lookout import Rhythm
+from reconciler.passes import Noted, Order, Passed
 from reconciler.terms import Terms
-from reconciler.watch import Noted, Order, Passed, Watch
+from reconciler.watch import Watch
 from tests.world import TODAY, World, eventually
 
 NEVER = 3600.0

@@ -13,10 +13,11 @@ from reconciler.cluster import Cluster
 from reconciler.errors import DeclarationInvalid, UsageError
 from reconciler.lookout import Rhythm
 from reconciler.observe import KEPT
+from reconciler.passes import Noted, Order, Passed, State
 from reconciler.report import as_json, as_text, problems_data, problems_text
 from reconciler.standing import HeldBack
 from reconciler.terms import Terms
-from reconciler.watch import Noted, Order, Passed, State, Watch
+from reconciler.watch import Watch
 
 JSON_VERSION = 1
 """Of a line of ``-o json``; a field is never renamed or dropped within a version."""
