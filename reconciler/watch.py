@@ -236,6 +236,7 @@ class Watch:
 
     def _attempt(self, mirror: Mirror) -> Attempt:
         before = self._standing.commit
+        self._fights.due = None  # of this pass, which may end before it comes to that
         attempt = self._standing.attempt(
             mirror,
             self._lookout.commit,
