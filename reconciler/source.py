@@ -253,4 +253,7 @@ def upstream_of(repo: Path, ref: str) -> str:
 
 def fetch(repo: Path) -> None:
     """Bring the remotes' branches up to date; no process is left behind. Raises: SourceError."""
-    opened(repo).ask("-c", "gc.auto=0", "-c", "maintenance.auto=false", "fetch", "--quiet", "--all", "--prune")
+    git = opened(repo)
+    if not git.ask("remote"):
+        raise SourceError(f"{repo} has no remote to fetch from", hint="git remote add origin URL, or leave out --fetch")
+    git.ask("-c", "gc.auto=0", "-c", "maintenance.auto=false", "fetch", "--quiet", "--all", "--prune")

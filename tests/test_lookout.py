@@ -232,6 +232,19 @@ def test_fetches(repository: Repository, tmp_path: Path) -> None:
     assert len(heard.troubles) == 1
 
 
+def test_fetches_a_mirror(repository: Repository, tmp_path: Path) -> None:
+    """In a mirror the branch itself moves; where there is no remote, that is told, and the way out."""
+    repository.commit()
+    repository.git("clone", "--quiet", "--mirror", str(repository.root), str(tmp_path / "mirror"))
+    assert source.upstream_of(tmp_path / "mirror", "HEAD") == ""
+    with looking(tmp_path / "mirror", fetch=0.1) as (_, heard):
+        commit = repository.commit()
+        assert eventually(lambda: heard.commits[-1:] == [commit])
+    with looking(repository.root, fetch=0.1) as (_, heard):
+        assert eventually(lambda: len(heard.troubles) == 1)
+    assert heard.troubles == [f"{repository.root} has no remote to fetch from"]
+
+
 def test_an_unreadable_repository(repository: Repository, tmp_path: Path) -> None:
     """At the start it is an error; later it is told once, the commit stands, and it is taken up again."""
     with pytest.raises(SourceError, match="has no commit yet"), looking(repository.root):
