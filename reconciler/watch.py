@@ -16,7 +16,7 @@ from pathlib import Path
 
 from reconciler import source
 from reconciler.cluster import Cluster
-from reconciler.errors import ClusterError, Forbidden
+from reconciler.errors import ClusterError, Forbidden, JobqError
 from reconciler.lease import Leadership
 from reconciler.lookout import Ears, Lookout, Places, Repository
 from reconciler.mirror import Ears as MirrorEars
@@ -112,8 +112,12 @@ class Watch:
         return Ears(
             commit=lambda commit: self._inbox.put(f"commit {commit[:12]}"),
             mode=self._note,
-            trouble=lambda error: self._note(f"{error}; the last commit read stays in force"),
+            trouble=self._repository_trouble,
         )
+
+    def _repository_trouble(self, error: JobqError) -> None:
+        hint = f" ({error.hint})" if error.hint else ""
+        self._note(f"{error}{hint}; the last commit read stays in force")
 
     def _note(self, text: str) -> None:
         self._inbox.put(Noted(text))

@@ -80,7 +80,7 @@ def test_commits_drift_and_silence(world: World) -> None:
             world.admin.delete(resource, ref.name, namespace=ref.namespace)
         world.kubectl("label", "namespace", "vision", "jobq.io/cluster-queue=other", "--overwrite")
         assert eventually(lambda: in_sync(world))
-        assert running.settles()
+        assert running.rests()
         count, since = len(running.passes), world.plane.mark()
         time.sleep(2.5)
         asked = Counter((request.verb, request.resource) for request in world.asked(since))
@@ -98,7 +98,7 @@ def test_status_is_no_drift(world: World) -> None:
     """What controllers write into a status wakes nobody."""
     declare(world, limits={"jobs": 5})
     with watched(world) as running:
-        assert running.settles()
+        assert running.rests()
         count = len(running.passes)
         for number in range(5):
             patch = json.dumps({"status": {"used": {"count/jobs.batch": str(number)}}})
@@ -188,7 +188,7 @@ def test_a_pull_secret_that_another_controller_adds(world: World) -> None:
     """A controller appends its pull secret to the jobs' ServiceAccount: that list isn't jobq's, nothing is written."""
     declare(world, defaults={"imagePullSecrets": ["registry"]})
     with watched(world) as running:
-        assert running.settles()
+        assert running.rests()
         count, since = len(running.passes), world.plane.mark()
         patch = json.dumps({"imagePullSecrets": [{"name": "platform"}]})
         world.kubectl("patch", "sa", "jobq-runner", "-n", "vision", "--field-manager=platform", "-p", patch)

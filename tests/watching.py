@@ -1,6 +1,7 @@
 """A watch in a thread of the test's own, with everything that it says."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,6 +63,16 @@ class Watched:
         return eventually(
             lambda: self.last is not None and self.last.result == "in sync" and commit in {"", self.last.commit}
         )
+
+    def rests(self) -> bool:
+        """Whether it comes to be in sync, and no pass follows for a second."""
+
+        def quiet() -> bool:
+            count = len(self.passes)
+            time.sleep(1.0)
+            return self.last is not None and self.last.result == "in sync" and len(self.passes) == count
+
+        return eventually(quiet)
 
     def run(self) -> None:
         """Until it is stopped; how it ended is kept."""
