@@ -60,7 +60,10 @@ def _foreign(comparison: Comparison) -> Iterator[Refusal]:
     for project, namespace in comparison.foreign.items():
         name, owner = namespace["metadata"]["name"], project_of(namespace)
         way_out = f"choose another name; or an admin hands it over: jobq project adopt {project}"
-        if owner:
+        if owner and made_for(namespace) == project:
+            text = f"namespace {name} was project {project}'s, and somebody made its label {PROJECT_LABEL} {owner}"
+            way_out = f"an admin puts it back: kubectl label namespace {name} {PROJECT_LABEL}={project} --overwrite"
+        elif owner:
             text, way_out = f"namespace {name} belongs to project {owner}", "choose another name"
         elif own_entry(namespace) is not None or made_for(namespace) == project:
             text = f"namespace {name} was project {project}'s, and somebody removed its label {PROJECT_LABEL}"
