@@ -9,7 +9,7 @@ from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, POD, WORKLOAD
 from reconciler.model import EffectKind, Report, Weight
 from reconciler.terms import Terms
 from tests.repository import project
-from tests.world import TODAY, World, eventually
+from tests.world import SUCCESSES, TODAY, World, eventually
 
 pytestmark = pytest.mark.xdist_group("life")
 MEMBERS = [{"user": "kim@example.org", "role": "researcher"}, {"group": "oidc:vision", "role": "viewer"}]
@@ -147,6 +147,17 @@ def test_pause(living: World, when: str, policy: str, *, goes_on: bool) -> None:
     living.repository.declare(project(name, members=MEMBERS, whenInactive=when))
     assert not living.reconcile().plan.disrupted
     assert eventually(lambda: running(living, name) == {"runs", "waits"})
+
+
+def test_kueue_hangs(living: World) -> None:
+    """While Kueue doesn't answer, projects are made, paused and resumed all the same; afterwards their jobs run."""
+    with living.plane.paused("kueue"):
+        for active in (True, False, True):
+            living.repository.declare(project("hangs", members=MEMBERS, active=active))
+            assert all(outcome.result in SUCCESSES for outcome in living.reconcile().outcomes)
+            assert not living.plan().plan.changes
+    living.admin.create(JOB, job("runs", "hangs", "100m", 60))
+    assert eventually(lambda: running(living, "hangs") == {"runs"})
 
 
 def test_archive_and_restore(world: World) -> None:
