@@ -10,7 +10,7 @@ from reconciler.apply import apply, note_state
 from reconciler.archive import archived
 from reconciler.cluster import Cluster
 from reconciler.compare import Comparison, compare
-from reconciler.drift import drift_only, drifted
+from reconciler.drift import drifted
 from reconciler.errors import JobqError
 from reconciler.guard import check, check_cluster, check_declaration, check_drift, check_state, must_pass
 from reconciler.holds import hold_effects, holds_of
@@ -106,7 +106,7 @@ def drift_pass(cluster: Cluster, applied: Callable[[str], tuple[Declaration, Tem
         raise JobqError("nothing is noted as applied to this cluster yet", hint="jobq plan shows what would be")
     declaration, templates = applied(state.commit)
     report = plan_pass(cluster, declaration, templates, today, restrain=drifted, notes=notes)
-    return replace(report, plan=drift_only(report.plan), verdict=check_drift(report.plan, state, VERSION))
+    return replace(report, verdict=check_drift(report.plan, state, VERSION))
 
 
 def _order(commit: str, state: State | None, terms: Terms, lineage: Lineage) -> Verdict:

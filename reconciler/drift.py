@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reconciler.compare import Comparison
-from reconciler.model import Action, Change, Plan
 from reconciler.ownership import own_entry
 from reconciler.takers import lost_leaves
 
@@ -23,16 +22,6 @@ def drifted(comparison: Comparison) -> Comparison:
         missing=[manifest for manifest in comparison.missing if manifest.project in applied],
         surplus=[body for body in comparison.surplus if own_entry(body) is None],
     )
-
-
-def drift_only(plan: Plan) -> Plan:
-    """The plan with what nobody can know said of it: a removal leaves no trace of who did it."""
-    return replace(plan, changes=tuple(map(_told, plan.changes)))
-
-
-def _told(change: Change) -> Change:
-    told = change.action is not Action.CREATE or "by someone" in change.because
-    return change if told else replace(change, because=f"removed by someone; {change.because}")
 
 
 def _applied(comparison: Comparison) -> Iterator[str]:

@@ -54,7 +54,7 @@ def test_drift(applied: World) -> None:
     found = drift(applied)
     assert found.keys() == {"ResourceQuota vision", "LocalQueue vision", "Namespace speech", "RoleBinding speech"}
     assert "kubectl-patch" in found["ResourceQuota vision"]
-    assert "removed by someone" in found["LocalQueue vision"]
+    assert "deleted by someone" in found["LocalQueue vision"]
     assert applied.jobq("drift").code == 0
 
 
