@@ -31,7 +31,7 @@ from tests.controlplane.plane import ROOT, Plane
 KIM = "kim@example.org"
 """The only member of a project, a researcher, where a test names no other."""
 NODE = Resource("", "v1", "nodes", "Node", namespaced=False)
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 90
 READ = ["get", "list", "watch"]
 
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 90
 
 
 def on_terminal(command: Sequence[str], keys: str, *, cwd: Path, environ: Mapping[str, str]) -> tuple[str, int]:

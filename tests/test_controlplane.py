@@ -18,7 +18,7 @@ from tests.controlplane.fixture import shared
 from tests.controlplane.plane import ROOT, Extent, Plane, await_ready, launch, start
 from tests.controlplane.supervisor import SUPERVISOR_LOG
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 90.0
 USE_A_PLANE = "from tests.controlplane.plane import Extent, start\nwith start(Extent.API) as plane:"
 USE_THE_SHARED = (
     "import pathlib; from tests.controlplane.fixture import Extent, shared\n"

@@ -171,7 +171,7 @@ def watched(world: World) -> None:
 
     complete = eventually(seen)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=90)
     assert complete, out + err
 
 

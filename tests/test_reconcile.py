@@ -184,7 +184,7 @@ def test_stopped(world: World, number: signal.Signals) -> None:
     """A signal lets what is in flight end: exit 130, said what was done and what wasn't; running again converges."""
     process = in_the_middle(world)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=90)
     assert process.returncode == Exit.INTERRUPTED
     assert "stopping: what is in flight is finished first" in err
     assert "Traceback" not in out + err

@@ -29,7 +29,7 @@ from tests.controlplane.runner.images import problem_of
 from tests.controlplane.runner.logs import LONGEST_LINE_BYTES, Framer, LogOptions, parse_options, read, tail_start
 
 T = TypeVar("T")
-PATIENCE_SECONDS: Final = 20.0
+PATIENCE_SECONDS: Final = 90.0
 FIRST_NS: Final = instants.parse("2026-01-01T00:00:00.5Z")
 
 # Variables -----------------------------------------------------------------------------------------------------------

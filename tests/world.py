@@ -33,7 +33,7 @@ TODAY = date(2027, 1, 15)
 """The day of all passes that a test makes itself."""
 EVERYTHING = Terms()
 """A run about all projects, with nothing allowed beyond."""
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 90.0
 PAGES = Counter({kind.resource.plural: 1 for kind in PROJECT_KINDS}) + Counter(
     {resource.plural: 1 for resource in observe._QUEUE_KINDS}
 )
@@ -78,7 +78,7 @@ class World:
     def jobq(self, *words: str, kubeconfig: Path | None = None) -> Run:
         """Run a command that is given repository and kubeconfig."""
         process = self.start(*words, kubeconfig=kubeconfig)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=90)
         assert "Traceback" not in out + err
         return Run(process.returncode, out, err)
 
