@@ -105,7 +105,7 @@ def test_streams(world: World, through: KubeCluster, proxy: Proxy, fault: faults
 
 def test_connections_cut(through: KubeCluster, proxy: Proxy) -> None:
     """All open connections can be broken at once; the next request opens another."""
-    watch = through.watch(CONFIG_MAP, namespace=NOTES, seconds=30)
+    watch = through.watch(CONFIG_MAP, namespace=NOTES, fields="metadata.name=jobq.cluster", seconds=30)
     next(watch)
     proxy.cut_all()
     assert [event for event in watch if event.type != "BOOKMARK"] == []

@@ -178,13 +178,15 @@ def install(plane: Plane, folder: Path) -> None:
 
 
 def clear(plane: Plane) -> None:
-    """Remove all namespaces but the system's, with all that projects have in them, and the catalogue.
+    """Remove all namespaces but the system's, with all that projects have in them, the catalogue, and approvals.
 
     No controller runs that would do it: contents, then namespace, then its finalizer.
     """
     with plane.api() as api:
         names = [item["metadata"]["name"] for item in api.call("GET", "/api/v1/namespaces")["items"]]
         api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps?labelSelector=app.kubernetes.io/managed-by=jobq")
+        with suppress(Refused):
+            api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps/jobq.approval")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: remove_namespace(plane, name), (name for name in names if name not in _OTHERS)))
 
