@@ -47,7 +47,7 @@ up: setup  ## run the control plane in the foreground, with a kubeconfig to play
 	@$(BIN)/python -m tests.controlplane up
 
 schema: setup  ## write projects.d/schema.json anew
-	@$(BIN)/python -c 'from reconciler.forms import schema; print(schema(), end="")' > $(VENV)/schema.json
+	@$(BIN)/python -c 'from reconciler.declaring.forms import schema; print(schema(), end="")' > $(VENV)/schema.json
 	@mv $(VENV)/schema.json projects.d/schema.json
 
 lock:  ## solve requirements.lock anew (needs uv)

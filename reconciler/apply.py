@@ -9,21 +9,10 @@ from itertools import groupby
 from reconciler.cluster import Cluster, Resource
 from reconciler.errors import ClusterError, Conflict, Forbidden, NotFound, PlanRefused
 from reconciler.kinds import BY_KIND, CONFIG_MAP
-from reconciler.model import (
-    MANAGED_BY,
-    MANAGER,
-    PROJECT_LABEL,
-    SYSTEM_NAMESPACE,
-    Action,
-    Body,
-    Change,
-    Outcome,
-    Refusal,
-    Result,
-    Verdict,
-)
+from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, SYSTEM_NAMESPACE, Body
 from reconciler.notes import STATE_NOTE, state_note, state_of
 from reconciler.patience import WRITE_SECONDS, patiently
+from reconciler.planned import Action, Change, Outcome, Refusal, Result, Verdict
 from reconciler.terms import State
 
 WORKERS = 16

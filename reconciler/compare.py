@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.ending import is_ending
-from reconciler.fixed import Fixed, why_fixed
+from reconciler.comparing.fixed import Fixed, why_fixed
+from reconciler.comparing.ownership import is_adopted, is_equal, is_labelled, own_entry, project_of, value_at
 from reconciler.kinds import BY_KIND, Kind, Path
 from reconciler.model import SYSTEM_NAMESPACE, Body, Manifest, ObjectRef, Role, Suspect
-from reconciler.ownership import is_adopted, is_equal, is_labelled, own_entry, project_of, value_at
+from reconciler.planning.ending import is_ending
 
 _OWN_BINDINGS = frozenset(f"jobq:{role}" for role in Role)
 

@@ -10,17 +10,18 @@ from reconciler.apply import apply, note_state
 from reconciler.archive import archived
 from reconciler.cluster import Cluster
 from reconciler.compare import Comparison, compare
-from reconciler.drift import drifted
+from reconciler.comparing.drift import drifted
+from reconciler.comparing.scope import must_be_known, scope_of, scoped
 from reconciler.errors import JobqError
 from reconciler.guard import check, check_cluster, check_declaration, check_drift, check_state, must_pass
-from reconciler.holds import hold_effects, holds_of
-from reconciler.model import Body, Declaration, Manifest, Outcome, Report, Verdict
+from reconciler.model import Body, Declaration, Manifest
 from reconciler.notes import STATE_NOTE, approvals_of, state_of
 from reconciler.observe import ask, observe, read_notes
 from reconciler.plan import make_plan
-from reconciler.questions import questions_of
+from reconciler.planned import Outcome, Report, Verdict
+from reconciler.planning.holds import hold_effects, holds_of
+from reconciler.planning.questions import questions_of
 from reconciler.render import Templates, render
-from reconciler.scope import must_be_known, scope_of, scoped
 from reconciler.terms import Kinship, Lineage, Relation, State, Terms, nobody_knows
 
 VERSION = version("jobq")

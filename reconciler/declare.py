@@ -7,10 +7,15 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler import documents, rules
+from reconciler import documents
+from reconciler.declaring import rules
+from reconciler.declaring.forms import ClaimFile, LimitsFile, NetworkFile, ProjectFile
+from reconciler.declaring.members import doubles, member, needless, of_project, spellings
+from reconciler.declaring.naming import name_problems, namespace_of, queue_of
+from reconciler.declaring.problems import validated
+from reconciler.declaring.scalars import shown
+from reconciler.declaring.settings import read_settings
 from reconciler.errors import DeclarationInvalid
-from reconciler.forms import ClaimFile, LimitsFile, NetworkFile, ProjectFile
-from reconciler.members import doubles, member, needless, of_project, spellings
 from reconciler.model import (
     Claim,
     Declaration,
@@ -28,10 +33,6 @@ from reconciler.model import (
     Snapshot,
     WhenInactive,
 )
-from reconciler.naming import name_problems, namespace_of, queue_of
-from reconciler.problems import validated
-from reconciler.scalars import shown
-from reconciler.settings import read_settings
 
 API_VERSION = "jobq.io/v1alpha1"
 FOLDER = "projects.d/"

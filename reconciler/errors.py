@@ -20,7 +20,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reconciler.model import Origin, Problem, Verdict
+    from reconciler.model import Origin, Problem
+    from reconciler.planned import Verdict
 
 
 _PASSING = frozenset({429, 500, 502, 503, 504})

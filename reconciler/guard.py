@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.errors import PlanRefused
-from reconciler.model import Body, Declaration, Plan, Refusal, Settings, Verdict
+from reconciler.model import Body, Declaration, Settings
 from reconciler.notes import Approval
+from reconciler.planned import Plan, Refusal, Verdict
 from reconciler.terms import Kinship, Relation, State, Terms
 
 CLUSTER_NOTE = "jobq.cluster"

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from reconciler.cluster import Cluster, Resource
+from reconciler.comparing.holdings import Contents
 from reconciler.documents import read_template
 from reconciler.errors import ClusterError, NotFound, Unauthorized
-from reconciler.holdings import Contents
 from reconciler.kinds import (
     BY_KIND,
     CLAIM,

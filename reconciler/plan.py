@@ -5,29 +5,18 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
-from reconciler.changes import DryRuns, create_of, delete_of, replace_of, update_of
 from reconciler.compare import Comparison, project_namespaces
-from reconciler.effects import effects_of, in_order
-from reconciler.findings import findings, other_version
+from reconciler.comparing.ownership import project_of
+from reconciler.comparing.retiring import retiring_effects, with_retiring
 from reconciler.kinds import APPLY_ORDER, BY_KIND
-from reconciler.model import (
-    Action,
-    Answers,
-    Change,
-    Declaration,
-    Effect,
-    EffectKind,
-    ObjectRef,
-    Observation,
-    Plan,
-    Suspect,
-    Weight,
-)
-from reconciler.moves import held_moves, without_moves
+from reconciler.model import Answers, Declaration, ObjectRef, Observation, Suspect
 from reconciler.notes import state_of
-from reconciler.ownership import project_of
-from reconciler.refusals import excused, lost_label, refusals_of
-from reconciler.retiring import retiring_effects, with_retiring
+from reconciler.planned import Action, Change, Effect, EffectKind, Plan, Weight
+from reconciler.planning.changes import DryRuns, create_of, delete_of, replace_of, update_of
+from reconciler.planning.effects import effects_of, in_order
+from reconciler.planning.findings import findings, other_version
+from reconciler.planning.moves import held_moves, without_moves
+from reconciler.planning.refusals import excused, lost_label, refusals_of
 
 
 def make_plan(

@@ -5,19 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from reconciler.folding import fold_changes, fold_effects, totals_of, totals_text
-from reconciler.model import (
-    Action,
-    Change,
-    Effect,
-    Outcome,
-    Plan,
-    Problem,
-    Report,
-    Result,
-    Verdict,
-    Weight,
-)
+from reconciler.model import Problem
+from reconciler.planned import Action, Change, Effect, Outcome, Plan, Report, Result, Verdict, Weight
+from reconciler.planning.folding import fold_changes, fold_effects, totals_of, totals_text
 
 JSON_VERSION = 1
 """Of the shape that ``as_json`` gives; a field is never renamed or dropped within a version."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from reconciler.cluster import Body, Event, Listing, Resource
 from reconciler.errors import Conflict, NotFound, Rejected
-from reconciler.imagined import as_applied
 from reconciler.kinds import BY_KIND, CLUSTER_QUEUE, CONFIG_MAP
 from reconciler.model import Manifest, ObjectRef, Settings
+from reconciler.planning.imagined import as_applied
 
 
 def as_live(body: Body, uid: str = "uid") -> Body:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from reconciler.archive import archived
 from reconciler.cluster import Body
 from reconciler.compare import compare
+from reconciler.comparing.ownership import is_equal, project_of
 from reconciler.kinds import PROJECT_KINDS
-from reconciler.model import MANAGED_BY, MANAGER, Manifest, ObjectRef, Report
-from reconciler.ownership import is_equal, project_of
+from reconciler.model import MANAGED_BY, MANAGER, Manifest, ObjectRef
+from reconciler.planned import Report
 from reconciler.terms import Terms
 from tests.repository import project
 from tests.world import SUCCESSES, TODAY, World, purge

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from reconciler import cycle
-from reconciler.model import Report, Settings, Snapshot
+from reconciler.model import Settings, Snapshot
+from reconciler.planned import Report
 from reconciler.source import templates
 from reconciler.terms import Kinship, Relation, Terms
 from tests.fakes import FakeCluster

@@ -7,7 +7,8 @@ import pytest
 
 from reconciler.cluster import Body
 from reconciler.kinds import DEPLOYMENT, JOB, LOCAL_QUEUE, NAMESPACE, POD, RESOURCE_QUOTA, ROLE_BINDING, STATEFUL_SET
-from reconciler.model import MANAGED_BY, PROJECT_LABEL, Report
+from reconciler.model import MANAGED_BY, PROJECT_LABEL
+from reconciler.planned import Report
 from tests.controlplane.plane import Plane
 from tests.repository import Repository, project
 from tests.stage import force_away

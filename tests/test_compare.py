@@ -9,13 +9,13 @@ import pytest
 from reconciler.archive import archived
 from reconciler.cluster import Body
 from reconciler.compare import compare, is_ours, project_namespaces
-from reconciler.imagined import fields
+from reconciler.comparing.ownership import is_equal, leaves, own_entry, owned
+from reconciler.comparing.takers import shown, takers
 from reconciler.kinds import BY_KIND, PROJECT_KINDS
 from reconciler.model import Manifest, ObjectRef, Origin, Snapshot
-from reconciler.ownership import is_equal, leaves, own_entry, owned
+from reconciler.planning.imagined import fields
 from reconciler.render import render
 from reconciler.source import templates
-from reconciler.takers import shown, takers
 from tests.fakes import all_live, as_live
 from tests.laws import TODAY, declared
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler import bootstrap
+from reconciler.administration import bootstrap
 from reconciler.cluster import Body
 from reconciler.errors import NotFound
 from reconciler.kinds import (
@@ -23,8 +23,8 @@ from reconciler.kinds import (
     ROLE_BINDING,
     WORKLOAD,
 )
-from reconciler.model import EffectKind, Report
-from reconciler.moves import ONLY_MOVE
+from reconciler.planned import EffectKind, Report
+from reconciler.planning.moves import ONLY_MOVE
 from tests.repository import project
 from tests.test_life import job, running
 from tests.test_observe import Blind

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.declare import declare
+from reconciler.declaring.forms import schema
 from reconciler.errors import DeclarationInvalid
-from reconciler.forms import schema
 from reconciler.model import Declaration, File, Problem, Project, Role, Snapshot, SubjectKind, WhenInactive
 from tests.repository import Repository, scrubbed
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.administration.diagnosis import APPLYING, PLANNING, Diagnosis, Level, holds
+from reconciler.administration.doctor import diagnose
+from reconciler.administration.facts import ClusterFacts, Facts, RepositoryFacts, Unknown
 from reconciler.cluster import Body, Resource
-from reconciler.diagnosis import APPLYING, PLANNING, Diagnosis, Level, holds
-from reconciler.doctor import diagnose
-from reconciler.facts import ClusterFacts, Facts, RepositoryFacts, Unknown
 from reconciler.kinds import (
     ADMISSION_POLICY,
     CLUSTER_QUEUE,

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from reconciler.cluster import Body
 from reconciler.compare import compare
+from reconciler.comparing.ownership import is_equal, leaves, value_at
 from reconciler.errors import Forbidden
 from reconciler.kinds import BY_KIND, Path
 from reconciler.kube import _path
 from reconciler.model import MANAGED_BY, PROJECT_LABEL, Manifest
-from reconciler.ownership import is_equal, leaves, value_at
 from tests.controlplane.api import Api, Refused
 from tests.repository import project
 from tests.safety import everything, finish, in_sync

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reconciler.ending import blockers, is_ending, way_out_of, why_ending
+from reconciler.planning.ending import blockers, is_ending, way_out_of, why_ending
 
 DISCOVERY = (
     "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: "

@@ -16,11 +16,11 @@ import pytest
 from cli.exits import Exit
 from cli.operator.shown import exit_code
 from reconciler import kube
+from reconciler.comparing.ownership import project_of
 from reconciler.errors import ClusterError
 from reconciler.kinds import BY_KIND, LOCAL_QUEUE, PROJECT_KINDS
 from reconciler.kube import KubeCluster, connect
-from reconciler.model import Report
-from reconciler.ownership import project_of
+from reconciler.planned import Report
 from reconciler.terms import Terms
 from tests import proxy as spoilt
 from tests.controlplane.another import another_server

@@ -9,7 +9,8 @@ import pytest
 from reconciler import cycle
 from reconciler.declare import declare
 from reconciler.errors import DeclarationInvalid
-from reconciler.model import Body, Declaration, EffectKind, Egress, File, Problem, Project, Settings, Snapshot
+from reconciler.model import Body, Declaration, Egress, File, Problem, Project, Settings, Snapshot
+from reconciler.planned import EffectKind
 from reconciler.render import render
 from reconciler.source import templates
 from tests.fakes import FakeCluster

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from reconciler.compare import Comparison, compare
-from reconciler.fights import MOST_IN_A_ROW, Fight, Fights
-from reconciler.model import Action, Body, Change, Manifest, ObjectRef, Origin, Outcome, Result
-from reconciler.ownership import contested, is_equal, without
+from reconciler.comparing.ownership import contested, is_equal, without
+from reconciler.model import Body, Manifest, ObjectRef, Origin
+from reconciler.planned import Action, Change, Outcome, Result
+from reconciler.watching.fights import MOST_IN_A_ROW, Fight, Fights
 from tests.fakes import as_live
 
 PAUSE, QUIET = 5.0, 600.0

@@ -8,11 +8,13 @@ from deepdiff import DeepDiff
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler import cycle, differences
-from reconciler.differences import field_changes, readable
-from reconciler.folding import fold_effects
+from reconciler import cycle
+from reconciler.comparing import differences
+from reconciler.comparing.differences import field_changes, readable
 from reconciler.kinds import NAMESPACE
-from reconciler.model import Effect, EffectKind, Settings, Weight
+from reconciler.model import Settings
+from reconciler.planned import Effect, EffectKind, Weight
+from reconciler.planning.folding import fold_effects
 from reconciler.report import MARKDOWN_LIMIT, as_json, as_markdown, as_text
 from reconciler.selectors import said, selects
 from tests.controlplane.plane import ROOT

@@ -19,8 +19,9 @@ from reconciler.errors import PlanRefused
 from reconciler.kinds import CONFIG_MAP
 from reconciler.kube import KubeCluster
 from reconciler.kubeconfig import find_access
-from reconciler.model import Action, Change, ObjectRef, Outcome, Plan, Refusal, Report, Result, Verdict
+from reconciler.model import ObjectRef
 from reconciler.notes import Approval, approval_note
+from reconciler.planned import Action, Change, Outcome, Plan, Refusal, Report, Result, Verdict
 from reconciler.terms import Terms
 from tests.controlplane.plane import ROOT
 from tests.repository import Repository, project, scrubbed

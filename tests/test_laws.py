@@ -14,8 +14,9 @@ from reconciler.archive import archived
 from reconciler.compare import compare
 from reconciler.documents import dump, read_template
 from reconciler.guard import check
-from reconciler.model import MANAGED_BY, Action, Answers, Declaration, Manifest, Observation, Report, Settings, Snapshot
+from reconciler.model import MANAGED_BY, Answers, Declaration, Manifest, Observation, Settings, Snapshot
 from reconciler.plan import make_plan
+from reconciler.planned import Action, Report
 from reconciler.render import Templates, render
 from reconciler.source import templates
 from reconciler.terms import Terms

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, POD, WORKLOAD
-from reconciler.model import EffectKind, Report, Weight
+from reconciler.planned import EffectKind, Report, Weight
 from reconciler.terms import Terms
 from tests.repository import project
 from tests.world import SUCCESSES, TODAY, World, eventually

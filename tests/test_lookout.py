@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from reconciler import lookout, source
+from reconciler import source
 from reconciler.errors import SourceError
-from reconciler.lookout import Ears, Lookout, Rhythm
-from reconciler.passes import Order
-from reconciler.watch import repository_of
+from reconciler.watching import lookout
+from reconciler.watching.lookout import Ears, Lookout, Rhythm
+from reconciler.watching.passes import Order
+from reconciler.watching.watch import repository_of
 from tests.repository import Repository
 from tests.world import eventually
 

@@ -10,7 +10,7 @@ import pytest
 from reconciler.errors import ClusterError, Unauthorized
 from reconciler.kinds import CONFIG_MAP, NAMESPACE
 from reconciler.kube import KubeCluster
-from reconciler.mirror import Ears, Mirror, Pauses
+from reconciler.watching.mirror import Ears, Mirror, Pauses
 from tests import proxy as faults
 from tests.controlplane.api import Document
 from tests.proxy import Fault, Proxy

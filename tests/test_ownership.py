@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.cluster import Body
+from reconciler.comparing.ownership import is_equal, leaves
 from reconciler.kinds import BY_KIND
-from reconciler.model import Action, Manifest, Report, Weight
-from reconciler.ownership import is_equal, leaves
+from reconciler.model import Manifest
+from reconciler.planned import Action, Report, Weight
 from tests.controlplane.api import Refused
 from tests.repository import project
 from tests.world import PAGES, SUCCESSES, World, listed

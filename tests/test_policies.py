@@ -40,7 +40,7 @@ from reconciler.kinds import (
     WORKLOAD,
 )
 from reconciler.kube import KubeCluster, _path, connect
-from reconciler.model import Weight
+from reconciler.planned import Weight
 from reconciler.terms import Terms
 from tests.controlplane.kueue import USER as KUEUE
 from tests.controlplane.plane import Plane

@@ -13,10 +13,11 @@ import pytest
 
 from reconciler.apply import apply
 from reconciler.cluster import Body, Resource
+from reconciler.comparing.ownership import project_of
 from reconciler.kinds import BY_KIND, CLUSTER_ROLE, KUEUE_NAMESPACE, ROLE, SELF_SUBJECT_ACCESS_REVIEW
 from reconciler.kube import _path
-from reconciler.model import SYSTEM_NAMESPACE, Report, Result
-from reconciler.ownership import project_of
+from reconciler.model import SYSTEM_NAMESPACE
+from reconciler.planned import Report, Result
 from tests.controlplane.audit import Request
 from tests.repository import project
 from tests.safety import everything, finish

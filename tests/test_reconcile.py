@@ -18,11 +18,11 @@ from cli.operator.shown import exit_code
 from reconciler import kube
 from reconciler.apply import apply
 from reconciler.cluster import Listing, Resource
+from reconciler.comparing.ownership import is_equal, project_of
 from reconciler.errors import Rejected
 from reconciler.kinds import NAMESPACE, PROJECT_KINDS
 from reconciler.kubeconfig import Access, find_access
-from reconciler.model import Action, Report, Result
-from reconciler.ownership import is_equal, project_of
+from reconciler.planned import Action, Report, Result
 from tests.controlplane import pki
 from tests.repository import project
 from tests.world import PAGES, World, clear, eventually, install, listed

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.adoption import Adoptee
-from reconciler.holdings import Contents, losses
+from reconciler.administration.adoption import Adoptee
+from reconciler.administration.remarks import CLASS_LABEL, QUEUE_LABEL, remarks
+from reconciler.comparing.holdings import Contents, losses
 from reconciler.model import Body, Snapshot
-from reconciler.remarks import CLASS_LABEL, QUEUE_LABEL, remarks
 from reconciler.render import render
 from reconciler.source import templates
 from tests.laws import TODAY, declared

@@ -9,7 +9,8 @@ import pytest
 from reconciler import cycle
 from reconciler.cluster import Body, Resource
 from reconciler.errors import Rejected
-from reconciler.model import Effect, EffectKind, Origin, Problem, Result, Settings
+from reconciler.model import Origin, Problem, Settings
+from reconciler.planned import Effect, EffectKind, Result
 from reconciler.report import MARKDOWN_LIMIT, as_json, as_markdown, as_text, problems_data, problems_text, summary
 from tests.fakes import FakeCluster
 from tests.golden import same_as_kept

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.cluster import Body
 from reconciler.kinds import CLAIM
-from reconciler.model import EffectKind, Report
+from reconciler.planned import EffectKind, Report
 from reconciler.terms import Terms
 from tests.repository import project
 from tests.world import World

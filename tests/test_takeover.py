@@ -2,13 +2,13 @@
 
 import pytest
 
-from reconciler.adopt import adopt, find_adoptee
+from reconciler.administration.adopt import adopt, find_adoptee
 from reconciler.cluster import Body
 from reconciler.declare import declare
 from reconciler.errors import Forbidden
 from reconciler.kinds import JOB, LOCAL_QUEUE, NAMESPACE, ROLE_BINDING
 from reconciler.kube import connect
-from reconciler.model import Action
+from reconciler.planned import Action
 from reconciler.render import render
 from reconciler.source import read_commit, templates
 from tests.repository import project

@@ -19,13 +19,13 @@ from typing import Any
 
 import pytest
 
-from reconciler.approve import approve
+from reconciler.administration.approve import approve
+from reconciler.comparing.ownership import is_equal
 from reconciler.errors import NotFound
-from reconciler.fights import MOST_IN_A_ROW, Fights
 from reconciler.kinds import BY_KIND, LEASE, LIMIT_RANGE, ROLE_BINDING, SERVICE_ACCOUNT
 from reconciler.kube import KubeCluster
-from reconciler.lease import Leadership, Tenure
-from reconciler.ownership import is_equal
+from reconciler.watching.fights import MOST_IN_A_ROW, Fights
+from reconciler.watching.lease import Leadership, Tenure
 from tests import proxy as faults
 from tests.controlplane.api import Api
 from tests.controlplane.plane import ROOT

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from reconciler.cluster import Cluster
-from reconciler.fights import Fights
-from reconciler.lease import Tenure
-from reconciler.lookout import Rhythm
-from reconciler.passes import Noted, Order, Passed
 from reconciler.terms import Terms
-from reconciler.watch import Watch
+from reconciler.watching.fights import Fights
+from reconciler.watching.lease import Tenure
+from reconciler.watching.lookout import Rhythm
+from reconciler.watching.passes import Noted, Order, Passed
+from reconciler.watching.watch import Watch
 from tests.world import TODAY, World, eventually
 
 NEVER = 3600.0

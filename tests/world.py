@@ -15,13 +15,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from reconciler import bootstrap, cycle, observe, source
+from reconciler import cycle, observe, source
+from reconciler.administration import bootstrap
 from reconciler.cluster import Body, Cluster
 from reconciler.declare import declare
 from reconciler.kinds import CONFIG_MAP, PROJECT_KINDS
 from reconciler.kube import KubeCluster, connect
 from reconciler.lineage import kinship
-from reconciler.model import Manifest, ObjectRef, Outcome, Report, Result
+from reconciler.model import Manifest, ObjectRef
+from reconciler.planned import Outcome, Report, Result
 from reconciler.render import render
 from reconciler.terms import Terms
 from tests.controlplane.api import Api, Refused

@@ -5,7 +5,7 @@ import re
 from cli import clock, console, options
 from cli.catalogue import who_am_i
 from cli.connection import connect
-from reconciler import approve as stage
+from reconciler.administration import approve as stage
 from reconciler.errors import UsageError
 from reconciler.notes import APPROVAL_DAYS
 

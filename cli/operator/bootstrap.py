@@ -6,8 +6,8 @@ from pathlib import Path
 from cli import console, options
 from cli.connection import connect
 from cli.operator.declared import read_commit
-from reconciler import bootstrap as stage
 from reconciler import source
+from reconciler.administration import bootstrap as stage
 from reconciler.documents import dump
 from reconciler.errors import JobqError
 from reconciler.model import Body

@@ -9,13 +9,14 @@ import typer
 
 from cli import clock, console, options
 from cli.connection import connect
-from reconciler import bootstrap, source
-from reconciler.diagnosis import FORMAT, Diagnosis, Level
-from reconciler.doctor import diagnose
+from reconciler import source
+from reconciler.administration import bootstrap
+from reconciler.administration.diagnosis import FORMAT, Diagnosis, Level
+from reconciler.administration.doctor import diagnose
+from reconciler.administration.examine import examine_cluster, examine_repository
+from reconciler.administration.facts import ClusterFacts, Facts, RepositoryFacts, Unknown
+from reconciler.comparing.holdings import counted
 from reconciler.errors import ClusterError, JobqError, NotFound
-from reconciler.examine import examine_cluster, examine_repository
-from reconciler.facts import ClusterFacts, Facts, RepositoryFacts, Unknown
-from reconciler.holdings import counted
 from reconciler.kubeconfig import NO_CLUSTER
 from reconciler.model import Body, Settings
 from reconciler.report import problems_text

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from cli import clock
 from cli.operator.declared import Declared, read_commit
+from reconciler.comparing.scope import must_be_known
 from reconciler.guard import check_declaration, must_pass
-from reconciler.imagined import imagined_plan
-from reconciler.model import Manifest, Report, Verdict
+from reconciler.model import Manifest
+from reconciler.planned import Report, Verdict
+from reconciler.planning.imagined import imagined_plan
 from reconciler.render import render
-from reconciler.scope import must_be_known
 
 
 def alone(tree: Declared, only: Collection[str]) -> Report:

@@ -5,9 +5,9 @@ from pathlib import Path
 from cli import clock, console, options
 from cli.operator.declared import read_commit, read_tree
 from reconciler import render as stage
+from reconciler.declaring.problems import nearest
 from reconciler.documents import dump
 from reconciler.errors import UsageError
-from reconciler.problems import nearest
 
 EXAMPLES = """
   jobq render vision

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cli import console
 from cli.exits import Exit, weightiest
-from reconciler.model import Report, Result
+from reconciler.planned import Report, Result
 from reconciler.report import as_json, as_markdown, as_text
 
 

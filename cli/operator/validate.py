@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cli import clock, console, options
 from reconciler import source
-from reconciler.bootstrap import bootstrap
+from reconciler.administration.bootstrap import bootstrap
 from reconciler.declare import declare
 from reconciler.errors import DeclarationInvalid, RenderError
 from reconciler.model import Declaration, Problem, Snapshot

@@ -11,13 +11,13 @@ from cli.operator.stopping import stopped_by_signals
 from reconciler.amounts import AmountError, duration
 from reconciler.cluster import Cluster
 from reconciler.errors import DeclarationInvalid, UsageError
-from reconciler.lookout import Rhythm
 from reconciler.observe import KEPT
-from reconciler.passes import Noted, Order, Passed, State
 from reconciler.report import as_json, as_text, problems_data, problems_text
-from reconciler.standing import HeldBack
 from reconciler.terms import Terms
-from reconciler.watch import Watch
+from reconciler.watching.lookout import Rhythm
+from reconciler.watching.passes import Noted, Order, Passed, State
+from reconciler.watching.standing import HeldBack
+from reconciler.watching.watch import Watch
 
 JSON_VERSION = 1
 """Of a line of ``-o json``; a field is never renamed or dropped within a version."""
@@ -68,7 +68,7 @@ def _served(listen: str, state: Callable[[], State]) -> Any:  # noqa: ANN401 - a
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit():
         raise UsageError(f"--listen: {listen!r} is no address", hint="write HOST:PORT, such as 127.0.0.1:9090")
-    from reconciler.serve import Server  # noqa: PLC0415 - only who listens needs it
+    from reconciler.watching.serve import Server  # noqa: PLC0415 - only who listens needs it
 
     server = Server(host.strip("[]"), int(port), state)
     _line(f"listens on {host}:{server.port}: /healthz, /metrics")

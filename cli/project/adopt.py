@@ -7,13 +7,13 @@ from cli import clock, console, options
 from cli.connection import connect
 from cli.meant import must_be_meant
 from cli.operator.declared import read_commit
-from reconciler import adopt as stage
-from reconciler.adoption import Adoptee
+from reconciler.administration import adopt as stage
+from reconciler.administration.adoption import Adoptee
+from reconciler.administration.remarks import remarks
+from reconciler.comparing.holdings import name_of
+from reconciler.declaring.problems import nearest
 from reconciler.errors import UsageError
-from reconciler.holdings import name_of
 from reconciler.model import Project
-from reconciler.problems import nearest
-from reconciler.remarks import remarks
 from reconciler.render import render
 
 EXAMPLES = """

@@ -7,13 +7,13 @@ from cli.connection import connect
 from cli.meant import must_be_meant
 from cli.operator.declared import read_commit
 from cli.submission import amount
-from reconciler import purge as stage
+from reconciler.administration import purge as stage
+from reconciler.administration.purge import Doomed
 from reconciler.cluster import Cluster
-from reconciler.ending import way_out_of, why_ending
+from reconciler.comparing.holdings import losses
 from reconciler.errors import JobqError
-from reconciler.holdings import losses
 from reconciler.model import Body
-from reconciler.purge import Doomed
+from reconciler.planning.ending import way_out_of, why_ending
 
 EXAMPLES = """
   jobq project purge vision

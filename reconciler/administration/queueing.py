@@ -1,0 +1,193 @@
+"""What `jobq doctor` says of Kueue: its version, its settings, its queues, and whether they fit the projects."""
+
+from collections.abc import Iterator, Mapping
+
+from reconciler.administration.diagnosis import Diagnosis, ok, problem, unseen, warning
+from reconciler.administration.facts import ClusterFacts, Facts, Unknown, known
+from reconciler.comparing.holdings import listed, name_of
+from reconciler.kinds import LOCAL_QUEUE
+from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, Body
+from reconciler.selectors import said, selects
+from reconciler.versions import kueue_needed, kueue_suffices, shown_version
+
+_CONFIGURE = "edit kueue-system/kueue-manager-config, then: kubectl -n kueue-system rollout restart deployment"
+_DEFAULT = "default"
+"""The WorkloadPriorityClass that Kueue's gate WorkloadPriorityClassDefaulting gives to jobs without one."""
+
+
+def served(seen: ClusterFacts) -> Iterator[Diagnosis]:
+    """Whether Kueue's API is there in the version that jobq speaks."""
+    if isinstance(seen.kueue_plurals, Unknown) and not seen.kueue_plurals.absent:
+        yield unseen("kueue-api", "what the server serves of Kueue", seen.kueue_plurals)
+    elif LOCAL_QUEUE.plural in known(seen.kueue_plurals, ()):
+        yield ok("kueue-api", f"LocalQueue {LOCAL_QUEUE.version} is served")
+    else:
+        found = ", ".join(known(seen.kueue_versions, ())) or "no LocalQueue at all"
+        text = f"LocalQueue {LOCAL_QUEUE.version} is not served here; found: {found}"
+        why = "no project can have a queue: plan and reconcile end with an error"
+        yield problem("kueue-api", text, why, f"install Kueue {kueue_needed()}")
+
+
+def version(seen: ClusterFacts) -> Iterator[Diagnosis]:
+    """Whether Kueue keeps projects apart and survives a queue's move."""
+    if LOCAL_QUEUE.plural not in known(seen.kueue_plurals, ()):
+        return
+    why = (
+        "in earlier releases one queue name in many namespaces shows other projects' waiting jobs, "
+        "and deleting a LocalQueue can hang the scheduler"
+    )
+    if seen.kueue is None:
+        text = "Kueue's version can't be read (no Deployment labelled app.kubernetes.io/name=kueue with a version)"
+        fix = (
+            f"see to it that it is {kueue_needed()}: kubectl get deployments -A -l app.kubernetes.io/name=kueue -o wide"
+        )
+        yield warning("kueue", text, why, fix)
+    elif kueue_suffices(seen.kueue):
+        yield ok("kueue", f"version {shown_version(seen.kueue)}")
+    else:
+        yield problem("kueue", f"version {shown_version(seen.kueue)}", why, f"upgrade Kueue to {kueue_needed()}")
+
+
+def managed(facts: Facts, seen: ClusterFacts) -> Iterator[Diagnosis]:
+    """Whether Kueue's managedJobsNamespaceSelector matches the projects' namespaces."""
+    labels = namespaces(facts, seen)
+    if not labels or LOCAL_QUEUE.plural not in known(seen.kueue_plurals, ()):
+        return
+    if seen.configuration is None:
+        text = "Kueue's configuration can't be read, so neither whether it manages the projects' namespaces"
+        why = "where it doesn't, jobs without a queue run outside quota, and others may wait for ever"
+        fix = "kubectl -n kueue-system get configmap kueue-manager-config -o yaml: see managedJobsNamespaceSelector"
+        yield warning("managed-namespaces", text, why, fix)
+        return
+    selector = seen.configuration.get("managedJobsNamespaceSelector") or {}
+    missed = [project for project, found in labels.items() if not selects(selector, found)]
+    if missed:
+        text = f"managedJobsNamespaceSelector ({said(selector)}) doesn't match the namespace of {listed(missed)}"
+        why = "Kueue doesn't watch over what has no queue there, and jobs of some kinds never start"
+        fix = f"let the selector match what managedNamespaceLabel of jobq.toml says; {_CONFIGURE}"
+        yield problem("managed-namespaces", text, why, fix)
+    else:
+        yield ok("managed-namespaces", f"managedJobsNamespaceSelector matches all {len(labels)} projects")
+
+
+def cluster_queues(facts: Facts, seen: ClusterFacts) -> Iterator[Diagnosis]:
+    """Whether each project's ClusterQueue is there, runs, and selects the project's namespace."""
+    if isinstance(seen.queues, Unknown):
+        yield unseen("cluster-queues", "ClusterQueues", seen.queues)
+        return
+    queues = {name_of(queue): queue for queue in seen.queues}
+    wanted = {
+        name: project.cluster_queue
+        for name, project in (facts.declaration.projects if facts.declaration else {}).items()
+    }
+    found = list(_queue_troubles(queues, wanted, namespaces(facts, seen)))
+    yield from found
+    if wanted and not found:
+        yield ok("cluster-queues", "every project's ClusterQueue is there and selects its namespace")
+
+
+def _queue_troubles(
+    queues: Mapping[str, Body], wanted: Mapping[str, str], labels: Mapping[str, Mapping[str, str]]
+) -> Iterator[Diagnosis]:
+    users: dict[str, list[str]] = {}
+    for project, queue in wanted.items():
+        users.setdefault(queue, []).append(project)
+    for queue, projects in users.items():
+        spec = queues[queue]["spec"] if queue in queues else None
+        if spec is None:
+            text = f"there is no ClusterQueue {queue}, which {listed(projects)} name"
+            fix = f"create it, or name another in the project files: there is {listed(sorted(queues)) or 'none'}"
+            yield problem("cluster-queues", text, "their jobs wait until there is", fix)
+            continue
+        if (stop := spec.get("stopPolicy", "None")) != "None":
+            fix = f'kubectl patch clusterqueue {queue} --type=merge -p \'{{"spec":{{"stopPolicy":"None"}}}}\''
+            text = f"ClusterQueue {queue} is stopped ({stop})"
+            yield warning("cluster-queues", text, f"no job of {listed(projects)} starts", fix)
+        selector = spec.get("namespaceSelector")
+        missed = [name for name in projects if name in labels and not selects(selector, labels[name])]
+        if missed:
+            text = f"the namespaceSelector of ClusterQueue {queue} ({said(selector)}) doesn't select {listed(missed)}"
+            why = "the LocalQueue looks active, yet none of their jobs is ever admitted"
+            fix = f"let it select jobq.io/cluster-queue={queue}: kubectl edit clusterqueue {queue}"
+            yield problem("cluster-queues", text, why, fix)
+
+
+def visibility(seen: ClusterFacts) -> Iterator[Diagnosis]:
+    """Whether the API of waiting jobs answers: a registered one that is down keeps every namespace from going."""
+    if not isinstance(seen.visibility, Unknown):
+        yield ok("visibility", "the API of waiting jobs answers")
+    elif seen.visibility.absent and LOCAL_QUEUE.plural in known(seen.kueue_plurals, ()):
+        why = "jobs have no place in line"
+        yield warning(
+            "visibility", "the API of waiting jobs isn't registered", why, "install Kueue's visibility APIService"
+        )
+    elif not seen.visibility.absent:
+        text = f"the API of waiting jobs doesn't answer: {seen.visibility.reason}"
+        why = (
+            "jobs have no place in line, and no namespace of the cluster can be deleted while it is registered and down"
+        )
+        yield problem("visibility", text, why, "kubectl get apiservice | grep visibility; is Kueue running?")
+
+
+def fair_sharing(seen: ClusterFacts) -> Iterator[Diagnosis]:
+    """Whether weights that somebody has set mean anything."""
+    weighted = [
+        name_of(queue)
+        for queue in known(seen.queues, ())
+        if str(queue["spec"].get("fairSharing", {}).get("weight", "1")) != "1"
+    ]
+    if seen.configuration is None:
+        if weighted:
+            text = f"{listed(weighted)} have fair sharing weights; whether fair sharing is on can't be read"
+            yield warning(
+                "fair-sharing", text, "without it weights mean nothing", "see Kueue's configuration: fairSharing"
+            )
+        return
+    sharing = seen.configuration.get("fairSharing")
+    on = sharing is not None and sharing.get("enable", True)
+    if weighted and not on:
+        why = "the weights mean nothing: free quota goes to whoever comes first"
+        fix = f"set fairSharing: {{}} in Kueue's configuration; {_CONFIGURE}"
+        yield warning("fair-sharing", f"it is off, yet {listed(weighted)} have weights", why, fix)
+    else:
+        yield ok("fair-sharing", "on" if on else "off, and no ClusterQueue has a weight")
+
+
+def default_priorities(facts: Facts, seen: ClusterFacts) -> Iterator[Diagnosis]:
+    """Whether the cluster gives jobs a class that a project's list lacks."""
+    projects = facts.declaration.projects if facts.declaration else {}
+    lists = {name: project.priorities for name, project in projects.items() if project.priorities is not None}
+    if isinstance(seen.priorities, Unknown):
+        if lists:
+            yield unseen("priorities", "WorkloadPriorityClasses", seen.priorities)
+        return
+    there = {name_of(body) for body in seen.priorities}
+    absent = sorted({name for allowed in lists.values() for name in allowed if name not in there})
+    if absent:
+        fix = f"create them, or take them off the lists: there is {listed(sorted(there)) or 'none'}"
+        yield problem(
+            "priorities", f"no such WorkloadPriorityClass: {listed(absent)}", "jobs that name one never start", fix
+        )
+    lacking = sorted(name for name, allowed in lists.items() if _DEFAULT not in allowed)
+    if _DEFAULT in there and lacking:
+        text = f"there is a WorkloadPriorityClass {_DEFAULT}, which {listed(lacking)} don't allow"
+        why = "with Kueue's gate WorkloadPriorityClassDefaulting their plain jobs get it, and are refused"
+        yield warning("priorities", text, why, f"add {_DEFAULT} to their priorities, or rename the class")
+    for body in known(seen.pod_priorities, ()):
+        if body.get("globalDefault") and lists:
+            text = f"PriorityClass {name_of(body)} is the cluster's globalDefault"
+            why = f"plain jobs of {listed(sorted(lists))} get it, and stay suspended without a word"
+            yield warning(
+                "priorities", text, why, f"kubectl patch priorityclass {name_of(body)} -p '{{\"globalDefault\":false}}'"
+            )
+    if lists and not absent and _DEFAULT not in there:
+        yield ok("priorities", "all classes that projects list are there")
+
+
+def namespaces(facts: Facts, seen: ClusterFacts) -> Mapping[str, Mapping[str, str]]:
+    """Project -> labels of its Namespace: as declared, or where nothing is, as live."""
+    if facts.repository.namespaces:
+        return facts.repository.namespaces
+    bodies = [body["metadata"] for body in known(seen.namespaces, ())]
+    ours = [metadata["labels"] for metadata in bodies if metadata.get("labels", {}).get(MANAGED_BY) == MANAGER]
+    return {labels[PROJECT_LABEL]: labels for labels in ours if PROJECT_LABEL in labels}

@@ -1,0 +1,1 @@
+"""Whose a live object is, field by field, what of it differs, and what a namespace holds. Pure."""

@@ -1,0 +1,1 @@
+"""Reconciling as long as nobody ends it."""
