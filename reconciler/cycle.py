@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 
@@ -37,26 +37,30 @@ def _freely(comparison: Comparison) -> Comparison:
     return comparison
 
 
-def plan_pass(
-    cluster: Cluster,
-    declaration: Declaration,
-    templates: Templates,
-    today: date,
-    terms: Terms = _DEFAULT,
-    lineage: Lineage = nobody_knows,
-    restrain: Restrain = _freely,
-    renders: Renders = render,
-    notes: Mapping[str, Body] | None = None,
-) -> Report:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a pass is about, beside the cluster: a declaration on a day, and what its starter says and knows."""
+
+    declaration: Declaration
+    templates: Templates
+    today: date
+    terms: Terms = _DEFAULT
+    lineage: Lineage = nobody_knows
+    restrain: Restrain = _freely
+    renders: Renders = render
+
+
+def plan_pass(cluster: Cluster, run: Run, notes: Mapping[str, Body] | None = None) -> Report:
     """What a reconcile would do now. Raises: PlanRefused, RenderError, ClusterError; nothing is written.
 
     ``notes`` are those of jobq-system, where they have been read already.
     """
+    declaration, terms, today = run.declaration, run.terms, run.today
     notes = read_notes(cluster) if notes is None else notes
     must_pass(check_cluster(declaration.settings, notes))
     must_pass(check_declaration(declaration))
-    order = _order(declaration.commit, state_of(notes), terms, lineage)
-    manifests = renders(declaration, templates, today)
+    order = _order(declaration.commit, state_of(notes), terms, run.lineage)
+    manifests = run.renders(declaration, run.templates, today)
     observed = observe(cluster, notes)
     live = observed.live
     must_be_known(terms.only, declaration.projects, live)
@@ -64,7 +68,7 @@ def plan_pass(
     holds = holds_of(live)
     held = {hold.project for hold in holds if hold.holds(today)}
     concerned = scope_of(terms.only, held, declaration.projects if observed.unlisted else ())
-    comparison = restrain(scoped(everything, concerned, live))
+    comparison = run.restrain(scoped(everything, concerned, live))
     answers = ask(cluster, questions_of(comparison, observed))
     plan = make_plan(declaration, comparison, answers, observed, hold_effects(holds, everything, today), VERSION)
     approvals = [approval for approval in approvals_of(notes) if approval.holds(today)]
@@ -73,24 +77,15 @@ def plan_pass(
 
 
 def reconcile_pass(
-    cluster: Cluster,
-    declaration: Declaration,
-    templates: Templates,
-    today: date,
-    stop: threading.Event,
-    told: Callable[[Outcome], None] = lambda _: None,
-    terms: Terms = _DEFAULT,
-    lineage: Lineage = nobody_knows,
-    restrain: Restrain = _freely,
-    renders: Renders = render,
+    cluster: Cluster, run: Run, stop: threading.Event, told: Callable[[Outcome], None] = lambda _: None
 ) -> Report:
     """Plans, and applies what the guard allows. Raises: as ``plan_pass``; after the first write, nothing."""
     notes = read_notes(cluster)
-    report = plan_pass(cluster, declaration, templates, today, terms, lineage, restrain, renders, notes)
+    report = plan_pass(cluster, run, notes)
     if report.verdict.refused or stop.is_set():
         return replace(report, interrupted=stop.is_set())
-    state = State(declaration.commit, VERSION)
-    if state != state_of(notes) and (report.plan.changes or terms.rewind or terms.allow_older):
+    state = State(run.declaration.commit, VERSION)
+    if state != state_of(notes) and (report.plan.changes or run.terms.rewind or run.terms.allow_older):
         note_state(cluster, state, notes.get(STATE_NOTE), stop)
     outcomes = apply(cluster, report.plan.changes, stop, told)
     return replace(report, outcomes=outcomes, applied=True, interrupted=stop.is_set())
@@ -106,7 +101,7 @@ def drift_pass(cluster: Cluster, applied: Callable[[str], tuple[Declaration, Tem
     if state is None or not state.commit:
         raise JobqError("nothing is noted as applied to this cluster yet", hint="jobq plan shows what would be")
     declaration, templates = applied(state.commit)
-    report = plan_pass(cluster, declaration, templates, today, restrain=drifted, notes=notes)
+    report = plan_pass(cluster, Run(declaration, templates, today, restrain=drifted), notes)
     return replace(report, verdict=check_drift(report.plan, state, VERSION))
 
 

@@ -43,17 +43,21 @@ def told(story: Story) -> Report:
     cluster = FakeCluster(Settings(cluster="demo"))
     for files in story.before:
         declaration = declared(files, 1000)
-        plan = cycle.plan_pass(cluster, declaration, PACKAGED, TODAY).plan
+        plan = cycle.plan_pass(cluster, cycle.Run(declaration, PACKAGED, TODAY)).plan
         stop = threading.Event()
-        cycle.reconcile_pass(cluster, declaration, PACKAGED, TODAY, stop, terms=Terms(approved=plan.disruption))
+        cycle.reconcile_pass(
+            cluster, cycle.Run(declaration, PACKAGED, TODAY, terms=Terms(approved=plan.disruption)), stop
+        )
     story.deed(cluster)
     today = TODAY + timedelta(days=story.days)
     declaration = declared(story.now, story.disrupted, story.patterns)
     if story.before and (story.now != story.before[-1] or story.patterns):
         declaration = replace(declaration, commit="decaf")
     if story.applied:
-        return cycle.reconcile_pass(cluster, declaration, PACKAGED, today, threading.Event(), lineage=descends)
-    return cycle.plan_pass(cluster, declaration, PACKAGED, today, lineage=descends)
+        return cycle.reconcile_pass(
+            cluster, cycle.Run(declaration, PACKAGED, today, lineage=descends), threading.Event()
+        )
+    return cycle.plan_pass(cluster, cycle.Run(declaration, PACKAGED, today, lineage=descends))
 
 
 def descends(_last: str) -> Kinship:

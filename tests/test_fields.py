@@ -360,7 +360,7 @@ def test_own_member_who_is_everywhere(own: Mapping[str, object], warned: bool) -
 def planned(cluster: FakeCluster, today: date, **spec: object) -> list[tuple[EffectKind, str, Sequence[str]]]:
     """What a reconcile does to people's access, in a repository with a member of every project."""
     declaration = elsewhere({"vision": {"clusterQueue": "gpu-shared", **spec}})
-    report = cycle.reconcile_pass(cluster, declaration, PACKAGED, today, threading.Event())
+    report = cycle.reconcile_pass(cluster, cycle.Run(declaration, PACKAGED, today), threading.Event())
     assert report.applied
     return [(effect.kind, effect.text, effect.people) for effect in report.plan.effects if effect.people]
 

@@ -70,13 +70,13 @@ def test_many_projects_are_a_page() -> None:
     files = {f"p{number:03}": {"members": [GROUP]} for number in range(150)}
     cluster = FakeCluster(Settings(cluster="demo"))
     declaration = declared(files)
-    cycle.reconcile_pass(cluster, declaration, PACKAGED, TODAY, threading.Event())
+    cycle.reconcile_pass(cluster, cycle.Run(declaration, PACKAGED, TODAY), threading.Event())
     path, text = PACKAGED["localqueue.yaml.j2"]
     changed = {
         **PACKAGED,
         "localqueue.yaml.j2": (path, text.replace("metadata:\n", "metadata:\n  labels: {team: x}\n")),
     }
-    report = cycle.plan_pass(cluster, declaration, changed, TODAY, lineage=descends)
+    report = cycle.plan_pass(cluster, cycle.Run(declaration, changed, TODAY, lineage=descends))
     lines = as_text(report).splitlines()
     assert lines[0].startswith("~ 150 x LocalQueue, for example LocalQueue p000/main: ")
     assert lines[1] == '    metadata.labels.team: (absent) -> "x"'

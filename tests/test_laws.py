@@ -31,10 +31,10 @@ Declare = Callable[[Files], Declaration]
 
 def passed(cluster: FakeCluster, declaration: Declaration, today: date = TODAY) -> Report:
     """A whole pass, whatever it disrupts."""
-    report = cycle.plan_pass(cluster, declaration, PACKAGED, today)
+    report = cycle.plan_pass(cluster, cycle.Run(declaration, PACKAGED, today))
     stop = threading.Event()
     return cycle.reconcile_pass(
-        cluster, declaration, PACKAGED, today, stop, terms=Terms(approved=report.plan.disruption)
+        cluster, cycle.Run(declaration, PACKAGED, today, terms=Terms(approved=report.plan.disruption)), stop
     )
 
 
@@ -213,7 +213,7 @@ def test_the_fake_is_planned_as_the_real_one(world: World) -> None:
     for files in HISTORY:
         found = []
         for cluster in (fake, world.cluster):
-            report = cycle.reconcile_pass(cluster, declared(files), PACKAGED, TODAY, threading.Event())
+            report = cycle.reconcile_pass(cluster, cycle.Run(declared(files), PACKAGED, TODAY), threading.Event())
             assert not [outcome.error for outcome in report.outcomes if outcome.error]
             found.append([(change.action, change.ref, change.because, change.fields) for change in report.plan.changes])
         assert found[0] == found[1] != []

@@ -73,7 +73,7 @@ class Broken(FakeCluster):
 def test_failed() -> None:
     """What failed is told with the server's words, and what was skipped with the reason; other projects are done."""
     cluster = Broken(Settings(cluster="demo"))
-    report = cycle.reconcile_pass(cluster, declared(BOTH), PACKAGED, TODAY, threading.Event())
+    report = cycle.reconcile_pass(cluster, cycle.Run(declared(BOTH), PACKAGED, TODAY), threading.Event())
     results = {outcome.result for outcome in report.outcomes}
     assert results == {Result.CREATED, Result.FAILED, Result.SKIPPED}
     same_as_kept("report/failed.txt", f"{as_text(report)}\n")
@@ -83,7 +83,7 @@ def test_interrupted() -> None:
     """An interrupted run says what was done, what wasn't, and how to go on."""
     stop = threading.Event()
     cluster = FakeCluster(Settings(cluster="demo"))
-    report = cycle.plan_pass(cluster, declared({"vision": BOTH["vision"]}), PACKAGED, TODAY)
+    report = cycle.plan_pass(cluster, cycle.Run(declared({"vision": BOTH["vision"]}), PACKAGED, TODAY))
     told_of = []
 
     def tell(outcome: object) -> None:
@@ -91,7 +91,7 @@ def test_interrupted() -> None:
         if len(told_of) == 3:
             stop.set()
 
-    report = cycle.reconcile_pass(cluster, declared({"vision": BOTH["vision"]}), PACKAGED, TODAY, stop, tell)
+    report = cycle.reconcile_pass(cluster, cycle.Run(declared({"vision": BOTH["vision"]}), PACKAGED, TODAY), stop, tell)
     assert report.interrupted
     assert [outcome.result for outcome in report.outcomes[:4]] == [*[Result.CREATED] * 3, Result.SKIPPED]
     same_as_kept("report/interrupted.txt", f"{as_text(report)}\n")

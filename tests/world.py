@@ -109,7 +109,7 @@ class World:
         snapshot = source.read_commit(self.repository.root)
         templates = source.templates(snapshot, "project")
         lineage = partial(kinship, self.repository.root, snapshot.commit)
-        return cycle.plan_pass(cluster or self.cluster, declare(snapshot), templates, today, terms, lineage)
+        return cycle.plan_pass(cluster or self.cluster, cycle.Run(declare(snapshot), templates, today, terms, lineage))
 
     def reconcile(
         self,
@@ -125,8 +125,8 @@ class World:
         templates = source.templates(snapshot, "project")
         stop = stop or threading.Event()
         lineage = partial(kinship, self.repository.root, snapshot.commit)
-        declaration = declare(snapshot)
-        return cycle.reconcile_pass(cluster or self.cluster, declaration, templates, today, stop, told, terms, lineage)
+        run = cycle.Run(declare(snapshot), templates, today, terms, lineage)
+        return cycle.reconcile_pass(cluster or self.cluster, run, stop, told)
 
     def manifests(self, today: date = TODAY) -> Sequence[Manifest]:
         """What HEAD renders to."""

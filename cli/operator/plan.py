@@ -9,7 +9,7 @@ from cli.connection import connect
 from cli.operator import imagine
 from cli.operator.declared import named, read_commit, read_tree
 from cli.operator.shown import exit_code, show
-from reconciler.cycle import plan_pass
+from reconciler.cycle import Run, plan_pass
 from reconciler.errors import UsageError
 from reconciler.terms import Terms
 
@@ -49,7 +49,7 @@ def plan(
             report = imagine.alone(tree, terms.only)
         else:
             cluster = connect(kubeconfig=kubeconfig, context=context)
-            report = plan_pass(cluster, tree.declaration, tree.templates, clock.today(), terms, tree.lineage)
+            report = plan_pass(cluster, Run(tree.declaration, tree.templates, clock.today(), terms, tree.lineage))
     show(report, output)
     raise typer.Exit(exit_code(report, pending=exit_code_wanted))
 

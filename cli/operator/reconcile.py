@@ -11,7 +11,7 @@ from cli.operator.declared import named, read_commit
 from cli.operator.shown import exit_code, show
 from cli.operator.stopping import stopped_by_signals
 from reconciler.apply import WORKERS
-from reconciler.cycle import reconcile_pass
+from reconciler.cycle import Run, reconcile_pass
 from reconciler.errors import UsageError
 from reconciler.terms import Terms
 
@@ -57,8 +57,7 @@ def reconcile(
     cluster = connect(kubeconfig=kubeconfig, context=context, workers=WORKERS)
     stop = threading.Event()
     with stopped_by_signals(stop.set):
-        report = reconcile_pass(
-            cluster, commit.declaration, commit.templates, clock.today(), stop, terms=terms, lineage=commit.lineage
-        )
+        run = Run(commit.declaration, commit.templates, clock.today(), terms, commit.lineage)
+        report = reconcile_pass(cluster, run, stop)
     show(report, output)
     raise typer.Exit(exit_code(report))

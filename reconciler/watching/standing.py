@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler import source
 from reconciler.cluster import Cluster
-from reconciler.cycle import Restrain, reconcile_pass
+from reconciler.cycle import Restrain, Run, reconcile_pass
 from reconciler.declare import declare
 from reconciler.errors import (
     ClusterError,
@@ -93,18 +93,9 @@ class Standing:
                 held_back.append(choice)
                 continue
             try:
-                report = reconcile_pass(
-                    cluster,
-                    choice.declaration,
-                    choice.templates,
-                    today,
-                    stop,
-                    told,
-                    terms=terms,
-                    lineage=partial(kinship, self._repo, choice.commit),
-                    restrain=restrain,
-                    renders=self._rendered,
-                )
+                lineage = partial(kinship, self._repo, choice.commit)
+                run = Run(choice.declaration, choice.templates, today, terms, lineage, restrain, self._rendered)
+                report = reconcile_pass(cluster, run, stop, told)
             except (PlanRefused, RenderError, SourceError, UsageError) as refusal:
                 held_back.append(HeldBack(choice.commit, refusal))
                 continue
