@@ -19,6 +19,8 @@ JobqError
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from reconciler.wording import counted
+
 if TYPE_CHECKING:
     from reconciler.model import Origin, Problem
     from reconciler.planned import Verdict
@@ -48,7 +50,7 @@ class DeclarationInvalid(JobqError):
 
     def __init__(self, problems: "Sequence[Problem]") -> None:
         count = len(problems)
-        super().__init__(f"{count} problem{'s' * (count != 1)} in the declared files", hint="nothing was changed")
+        super().__init__(f"{counted(count, 'problem')} in the declared files", hint="nothing was changed")
         self.problems = tuple(problems)
 
 

@@ -8,6 +8,7 @@ from reconciler.model import Body, Declaration, Settings
 from reconciler.notes import Approval
 from reconciler.planned import Plan, Refusal, Verdict
 from reconciler.terms import Kinship, Relation, State, Terms
+from reconciler.wording import shortened
 
 CLUSTER_NOTE = "jobq.cluster"
 """The ConfigMap in jobq-system that says which cluster this is; `jobq bootstrap` writes it."""
@@ -140,13 +141,9 @@ def _disruption(plan: Plan, settings: Settings, approvals: Sequence[Approval], t
         return
     reasons = []
     if count > limit:
-        reasons.append(f"{count} of {plan.live} live projects would be disrupted; {limit} may be ({_shown(lost)})")
+        reasons.append(f"{count} of {plan.live} live projects would be disrupted; {limit} may be ({shortened(lost)})")
     if plan.restored:
-        reasons.append(f"archived projects would come back with all they hold: {_shown(plan.restored)}")
+        reasons.append(f"archived projects would come back with all they hold: {shortened(plan.restored)}")
     stale = f"; approved is another plan: {', '.join(map(str, approvals))}" if approvals else ""
     way_out = f"read the plan; if it is meant: jobq approve {plan.disruption} (or reconcile --approved)"
     yield Refusal("; ".join(reasons) + stale, way_out)
-
-
-def _shown(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.amounts import canonical
 from reconciler.model import Body, ObjectRef, Origin
+from reconciler.wording import shortened
 
 
 class Action(StrEnum):
@@ -155,11 +156,6 @@ def sentence(
         return f"{who} in {where}: {text}{end}"
     whom = f" to {who}" if who else ""
     return f"{where}: {text}{whom}{end}" if where else f"{text}{whom}{end}"
-
-
-def shortened(names: Sequence[str], most: int = 5) -> str:
-    """``a, b, c and 7 more``."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _amount(what: str, number: int) -> str:

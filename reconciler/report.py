@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.model import Problem
 from reconciler.planned import Action, Change, Effect, Outcome, Plan, Report, Result, Verdict, Weight
 from reconciler.planning.folding import fold_changes, fold_effects, totals_of, totals_text
+from reconciler.wording import counted
 
 JSON_VERSION = 1
 """Of the shape that ``as_json`` gives; a field is never renamed or dropped within a version."""
@@ -64,7 +65,7 @@ def as_text(report: Report) -> str:
 def summary(report: Report) -> str:
     """The last line: the totals of what was done, or would be."""
     plan = report.plan
-    where = f"{plan.projects} project{'s' * (plan.projects != 1)} on {plan.cluster}"
+    where = f"{counted(plan.projects, 'project')} on {plan.cluster}"
     refused = len(report.verdict.skipped)
     held = sum(refusal.only != "" for refusal in report.verdict.refusals)
     parts = [*_totals(report), f"{plan.unchanged} unchanged"]

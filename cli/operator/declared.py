@@ -12,6 +12,7 @@ from reconciler.lineage import kinship
 from reconciler.model import Declaration, Snapshot
 from reconciler.report import problems_text
 from reconciler.terms import Kinship
+from reconciler.wording import shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,7 @@ def read_commit(repo: Path, ref: str) -> Declared:
     found = _declared(repo, source.read_commit(repo, ref))
     changed = source.uncommitted(repo)
     if changed:
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""  # noqa: PLR2004 - enough to recognise
-        console.warn(f"not committed, so no part of this run: {', '.join(changed[:3])}{more}")
+        console.warn(f"not committed, so no part of this run: {shortened(changed, 3)}")
     return found
 
 

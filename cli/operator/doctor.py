@@ -15,11 +15,11 @@ from reconciler.administration.diagnosis import FORMAT, Diagnosis, Level
 from reconciler.administration.doctor import diagnose
 from reconciler.administration.examine import examine_cluster, examine_repository
 from reconciler.administration.facts import ClusterFacts, Facts, RepositoryFacts, Unknown
-from reconciler.comparing.holdings import counted
 from reconciler.errors import ClusterError, JobqError, NotFound
 from reconciler.kubeconfig import NO_CLUSTER
 from reconciler.model import Body, Settings
 from reconciler.report import problems_text
+from reconciler.wording import counted
 
 EXAMPLES = """
   jobq doctor

@@ -12,6 +12,7 @@ from reconciler.errors import DeclarationInvalid, RenderError
 from reconciler.model import Declaration, Problem, Snapshot
 from reconciler.render import render
 from reconciler.report import problems_data, problems_text
+from reconciler.wording import counted
 
 EXAMPLES = """
   jobq validate
@@ -30,7 +31,7 @@ def validate(path: options.TreePath = Path(), *, output: options.TableOutput = "
     if wrong:
         raise DeclarationInvalid(wrong)
     if output == "text":
-        console.out(f"{count} project{'s' * (count != 1)}, no problems")
+        console.out(f"{counted(count, 'project')}, no problems")
 
 
 def _checked(snapshot: Snapshot) -> tuple[int, list[Problem]]:

@@ -18,6 +18,7 @@ from reconciler.watching.lookout import Rhythm
 from reconciler.watching.passes import Noted, Order, Passed, State
 from reconciler.watching.standing import HeldBack
 from reconciler.watching.watch import Watch
+from reconciler.wording import shortened
 
 JSON_VERSION = 1
 """Of a line of ``-o json``; a field is never renamed or dropped within a version."""
@@ -135,8 +136,7 @@ class _Spoken:
 
 
 def _summary(event: Passed) -> str:
-    more = len(event.why) - _MOST_REASONS
-    why = ", ".join(event.why[:_MOST_REASONS]) + (f" and {more} more" if more > 0 else "")
+    why = shortened(event.why, _MOST_REASONS)
     return f"{event.result} at {event.commit[:12] or 'no commit yet'}, {event.seconds:.2f} s: {why}"
 
 

@@ -7,11 +7,12 @@ that runs is stopped, and what exists can still be changed and deleted by its ow
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.comparing.holdings import Contents, listed, name_of
+from reconciler.comparing.holdings import Contents, name_of
 from reconciler.comparing.ownership import made_for, own_entry, project_of
 from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, Body, Manifest, Project, Settings
 from reconciler.planned import Refusal
 from reconciler.planning.ending import is_ending, way_out_of, why_ending
+from reconciler.wording import shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def check_adoption(adoptee: Adoptee) -> Refusal | None:
         )
         return Refusal(f"namespace {name} belongs to project {owner}", way_out)
     if adoptee.others:
-        where = listed(adoptee.others)
+        where = shortened(adoptee.others)
         way_out = "a project has one namespace: restore that one, or purge it first"
         return Refusal(f"project {project} has a namespace already: {where}", way_out)
     if adoptee.obstacles:

@@ -6,11 +6,11 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.administration.facts import ClusterFacts, Facts, Unknown, known
-from reconciler.comparing.holdings import counted, listed
 from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION, ROLES_VERSION
 from reconciler.kinds import ADMISSION_POLICY, PROJECT_KINDS
 from reconciler.model import SYSTEM_NAMESPACE, Body
 from reconciler.versions import KUBERNETES_LEAST, MUTATING_LEAST, parse_version, shown_version
+from reconciler.wording import counted, shortened
 
 FORMAT = 1
 """Of the JSON form; raised when a key changes its meaning or goes."""
@@ -89,7 +89,7 @@ def repository(facts: Facts) -> Iterator[Diagnosis]:
         yield ok("repository", f"{seen.place} declares {counted(count, 'project')} for {facts_cluster(facts)}")
     if seen.uncommitted:
         why = "plan and reconcile read commits"
-        yield warning("repository", f"not committed: {listed(seen.uncommitted)}", why, f"git -C {seen.place} commit")
+        yield warning("repository", f"not committed: {shortened(seen.uncommitted)}", why, f"git -C {seen.place} commit")
 
 
 def templates(facts: Facts) -> Iterator[Diagnosis]:
@@ -97,7 +97,7 @@ def templates(facts: Facts) -> Iterator[Diagnosis]:
     for path, fields in facts.repository.lacking.items():
         why = "a newer jobq writes them, and may rely on them"
         fix = f"compare it with the packaged template, or delete {path} to use that"
-        yield warning("templates", f"{path} leaves out {listed(fields)}", why, fix)
+        yield warning("templates", f"{path} leaves out {shortened(fields)}", why, fix)
 
 
 def facts_cluster(facts: Facts) -> str:
@@ -186,12 +186,12 @@ def installation(seen: ClusterFacts) -> Iterator[Diagnosis]:
     gone = [_named(body) for body in absent if _without(body) is None]
     why = "roles and policies are what keeps projects apart and the reconciler inside its fence"
     if gone:
-        yield problem("installation", f"missing: {listed(gone)}", why, _BOOTSTRAP)
+        yield problem("installation", f"missing: {shortened(gone)}", why, _BOOTSTRAP)
     if changed:
         fix = f"if nobody meant that: {_BOOTSTRAP}"
-        yield problem("installation", f"not as bootstrap installs it: {listed(changed)}", why, fix)
+        yield problem("installation", f"not as bootstrap installs it: {shortened(changed)}", why, fix)
     for meaning, names in _lacking(absent, seen).items():
-        yield warning("installation", f"not there: {listed(names)}", meaning, _BOOTSTRAP)
+        yield warning("installation", f"not there: {shortened(names)}", meaning, _BOOTSTRAP)
     if wanted and not (unknown or gone or changed):
         there = counted(len(wanted) - len(absent), "object")
         yield ok("installation", f"{there} of bootstrap are there, unchanged")
@@ -253,7 +253,7 @@ def rights(seen: ClusterFacts) -> Iterator[Diagnosis]:
         if lacking:
             why = f"{command} as {known(seen.user, 'you')} would fail or be incomplete"
             fix = f"run it as the reconciler's ServiceAccount, or another --context: {command} --context NAME"
-            yield warning("rights", f"you may not {purpose}: {listed(lacking)}", why, fix)
+            yield warning("rights", f"you may not {purpose}: {shortened(lacking)}", why, fix)
         else:
             yield ok("rights", f"you may {purpose}")
 

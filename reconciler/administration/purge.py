@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from reconciler.cluster import Cluster
-from reconciler.comparing.holdings import Contents, admitted, listed
+from reconciler.comparing.holdings import Contents, admitted
 from reconciler.comparing.ownership import project_of
 from reconciler.errors import Conflict, NotFound, Unreachable, UsageError
 from reconciler.guard import check_cluster, must_pass
@@ -30,6 +30,7 @@ from reconciler.observe import read_contents, read_notes
 from reconciler.planned import Refusal, Verdict
 from reconciler.planning.ending import is_ending
 from reconciler.planning.holds import HOLD_UNTIL, holds_of
+from reconciler.wording import shortened
 
 _CONTENTS = (JOB, WORKLOAD, POD, CLAIM, CONFIG_MAP, CRON_JOB, DEPLOYMENT, STATEFUL_SET, ROLE_BINDING)
 _PAUSE_SECONDS = 1.0
@@ -132,7 +133,7 @@ def _still_open(doomed: Doomed, namespace: Body) -> Refusal | None:
     text = (
         f"project {doomed.project} has no catalogue entry, and namespace {namespace['metadata']['name']} gives access"
     )
-    return Refusal(f"{text}: {listed(roles)}", "archive it first: jobq reconcile")
+    return Refusal(f"{text}: {shortened(roles)}", "archive it first: jobq reconcile")
 
 
 def _busy(doomed: Doomed, namespace: Body) -> Refusal | None:
@@ -142,7 +143,7 @@ def _busy(doomed: Doomed, namespace: Body) -> Refusal | None:
             f"whether anything is admitted in {name} can't be told: {reason}", "ask as somebody who may look"
         )
     if running := admitted(doomed.contents):
-        text = f"{len(running)} admitted in {name}: {listed(running)}"
+        text = f"{len(running)} admitted in {name}: {shortened(running)}"
         return Refusal(text, f"let them end, or end them: kubectl -n {name} delete {' '.join(running[:5])}")
     return None
 

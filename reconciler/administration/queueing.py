@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.administration.diagnosis import Diagnosis, ok, problem, unseen, warning
 from reconciler.administration.facts import ClusterFacts, Facts, Unknown, known
-from reconciler.comparing.holdings import listed, name_of
+from reconciler.comparing.holdings import name_of
 from reconciler.kinds import LOCAL_QUEUE
 from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, Body
 from reconciler.selectors import said, selects
 from reconciler.versions import kueue_needed, kueue_suffices, shown_version
+from reconciler.wording import shortened
 
 _CONFIGURE = "edit kueue-system/kueue-manager-config, then: kubectl -n kueue-system rollout restart deployment"
 _DEFAULT = "default"
@@ -62,7 +63,7 @@ def managed(facts: Facts, seen: ClusterFacts) -> Iterator[Diagnosis]:
     selector = seen.configuration.get("managedJobsNamespaceSelector") or {}
     missed = [project for project, found in labels.items() if not selects(selector, found)]
     if missed:
-        text = f"managedJobsNamespaceSelector ({said(selector)}) doesn't match the namespace of {listed(missed)}"
+        text = f"managedJobsNamespaceSelector ({said(selector)}) doesn't match the namespace of {shortened(missed)}"
         why = "Kueue doesn't watch over what has no queue there, and jobs of some kinds never start"
         fix = f"let the selector match what managedNamespaceLabel of jobq.toml says; {_CONFIGURE}"
         yield problem("managed-namespaces", text, why, fix)
@@ -95,18 +96,20 @@ def _queue_troubles(
     for queue, projects in users.items():
         spec = queues[queue]["spec"] if queue in queues else None
         if spec is None:
-            text = f"there is no ClusterQueue {queue}, which {listed(projects)} name"
-            fix = f"create it, or name another in the project files: there is {listed(sorted(queues)) or 'none'}"
+            text = f"there is no ClusterQueue {queue}, which {shortened(projects)} name"
+            fix = f"create it, or name another in the project files: there is {shortened(sorted(queues)) or 'none'}"
             yield problem("cluster-queues", text, "their jobs wait until there is", fix)
             continue
         if (stop := spec.get("stopPolicy", "None")) != "None":
             fix = f'kubectl patch clusterqueue {queue} --type=merge -p \'{{"spec":{{"stopPolicy":"None"}}}}\''
             text = f"ClusterQueue {queue} is stopped ({stop})"
-            yield warning("cluster-queues", text, f"no job of {listed(projects)} starts", fix)
+            yield warning("cluster-queues", text, f"no job of {shortened(projects)} starts", fix)
         selector = spec.get("namespaceSelector")
         missed = [name for name in projects if name in labels and not selects(selector, labels[name])]
         if missed:
-            text = f"the namespaceSelector of ClusterQueue {queue} ({said(selector)}) doesn't select {listed(missed)}"
+            text = (
+                f"the namespaceSelector of ClusterQueue {queue} ({said(selector)}) doesn't select {shortened(missed)}"
+            )
             why = "the LocalQueue looks active, yet none of their jobs is ever admitted"
             fix = f"let it select jobq.io/cluster-queue={queue}: kubectl edit clusterqueue {queue}"
             yield problem("cluster-queues", text, why, fix)
@@ -138,7 +141,7 @@ def fair_sharing(seen: ClusterFacts) -> Iterator[Diagnosis]:
     ]
     if seen.configuration is None:
         if weighted:
-            text = f"{listed(weighted)} have fair sharing weights; whether fair sharing is on can't be read"
+            text = f"{shortened(weighted)} have fair sharing weights; whether fair sharing is on can't be read"
             yield warning(
                 "fair-sharing", text, "without it weights mean nothing", "see Kueue's configuration: fairSharing"
             )
@@ -148,7 +151,7 @@ def fair_sharing(seen: ClusterFacts) -> Iterator[Diagnosis]:
     if weighted and not on:
         why = "the weights mean nothing: free quota goes to whoever comes first"
         fix = f"set fairSharing: {{}} in Kueue's configuration; {_CONFIGURE}"
-        yield warning("fair-sharing", f"it is off, yet {listed(weighted)} have weights", why, fix)
+        yield warning("fair-sharing", f"it is off, yet {shortened(weighted)} have weights", why, fix)
     else:
         yield ok("fair-sharing", "on" if on else "off, and no ClusterQueue has a weight")
 
@@ -164,19 +167,19 @@ def default_priorities(facts: Facts, seen: ClusterFacts) -> Iterator[Diagnosis]:
     there = {name_of(body) for body in seen.priorities}
     absent = sorted({name for allowed in lists.values() for name in allowed if name not in there})
     if absent:
-        fix = f"create them, or take them off the lists: there is {listed(sorted(there)) or 'none'}"
+        fix = f"create them, or take them off the lists: there is {shortened(sorted(there)) or 'none'}"
         yield problem(
-            "priorities", f"no such WorkloadPriorityClass: {listed(absent)}", "jobs that name one never start", fix
+            "priorities", f"no such WorkloadPriorityClass: {shortened(absent)}", "jobs that name one never start", fix
         )
     lacking = sorted(name for name, allowed in lists.items() if _DEFAULT not in allowed)
     if _DEFAULT in there and lacking:
-        text = f"there is a WorkloadPriorityClass {_DEFAULT}, which {listed(lacking)} don't allow"
+        text = f"there is a WorkloadPriorityClass {_DEFAULT}, which {shortened(lacking)} don't allow"
         why = "with Kueue's gate WorkloadPriorityClassDefaulting their plain jobs get it, and are refused"
         yield warning("priorities", text, why, f"add {_DEFAULT} to their priorities, or rename the class")
     for body in known(seen.pod_priorities, ()):
         if body.get("globalDefault") and lists:
             text = f"PriorityClass {name_of(body)} is the cluster's globalDefault"
-            why = f"plain jobs of {listed(sorted(lists))} get it, and stay suspended without a word"
+            why = f"plain jobs of {shortened(sorted(lists))} get it, and stay suspended without a word"
             yield warning(
                 "priorities", text, why, f"kubectl patch priorityclass {name_of(body)} -p '{{\"globalDefault\":false}}'"
             )

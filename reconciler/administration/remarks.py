@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from reconciler.administration.adoption import Adoptee
-from reconciler.comparing.holdings import has_condition, is_finished, listed, name_of
+from reconciler.comparing.holdings import has_condition, is_finished, name_of
 from reconciler.comparing.ownership import own_entry
 from reconciler.model import MANAGED_BY, MANAGER, Body, Project
+from reconciler.wording import shortened
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 CLASS_LABEL = "kueue.x-k8s.io/priority-class"
@@ -29,12 +30,12 @@ def _suspended(adoptee: Adoptee) -> Iterator[str]:
     if adoptee.kueue is None:
         yield (
             "Kueue's configuration can't be read: if it says manageJobsWithoutQueueName: true, "
-            f"it suspends {listed(running)} after the next reconcile"
+            f"it suspends {shortened(running)} after the next reconcile"
         )
     elif adoptee.kueue.get("manageJobsWithoutQueueName"):
         yield (
             "Kueue manages jobs without a queue here (manageJobsWithoutQueueName): "
-            f"it suspends {listed(running)} after the next reconcile"
+            f"it suspends {shortened(running)} after the next reconcile"
         )
 
 
@@ -42,10 +43,10 @@ def _outside_quota(adoptee: Adoptee) -> Iterator[str]:
     jobs = [name_of(job) for job in _unqueued(adoptee)]
     if jobs:
         label = f"{QUEUE_LABEL}: {adoptee.project.queue}"
-        yield f"Jobs without a queue run on outside the quota: {listed(jobs)}; new ones need the label {label}"
+        yield f"Jobs without a queue run on outside the quota: {shortened(jobs)}; new ones need the label {label}"
     others = [*_named(adoptee, "Deployment"), *_named(adoptee, "StatefulSet"), *_other_controllers(adoptee)]
     if others:
-        yield f"runs on outside the quota: {listed(others)}"
+        yield f"runs on outside the quota: {shortened(others)}"
 
 
 def _held_back(adoptee: Adoptee) -> Iterator[str]:
@@ -53,7 +54,7 @@ def _held_back(adoptee: Adoptee) -> Iterator[str]:
     bodies = (*adoptee.contents.of("Deployment"), *adoptee.contents.of("StatefulSet"))
     queued = [name_of(body) for body in bodies if QUEUE_LABEL in body["metadata"].get("labels", {})]
     if queued:
-        yield f"name a queue, so Kueue holds back their next pods until it admits them: {listed(queued)}"
+        yield f"name a queue, so Kueue holds back their next pods until it admits them: {shortened(queued)}"
 
 
 def _cron_jobs(adoptee: Adoptee) -> Iterator[str]:
@@ -83,7 +84,8 @@ def _queues(adoptee: Adoptee) -> Iterator[str]:
 def _accounts(adoptee: Adoptee) -> Iterator[str]:
     for account, jobs in _grouped(_open_jobs(adoptee), _account_of).items():
         if account not in _ACCOUNTS:
-            yield f"ServiceAccount {account} ({listed(jobs)}): running jobs keep it, new ones that name it are refused"
+            text = f"ServiceAccount {account} ({shortened(jobs)})"
+            yield f"{text}: running jobs keep it, new ones that name it are refused"
 
 
 def _tokens(adoptee: Adoptee) -> Iterator[str]:
@@ -95,7 +97,7 @@ def _tokens(adoptee: Adoptee) -> Iterator[str]:
         and pod.get("status", {}).get("phase") == "Running"
     ]
     if users:
-        yield f"the ServiceAccount default will mount no token: felt once these pods are made again: {listed(users)}"
+        yield f"the ServiceAccount default will mount no token: felt once these pods are made again: {shortened(users)}"
 
 
 def _priorities(adoptee: Adoptee) -> Iterator[str]:
@@ -104,7 +106,7 @@ def _priorities(adoptee: Adoptee) -> Iterator[str]:
         return
     for name, jobs in _grouped(_open_jobs(adoptee), _class_of).items():
         if name and name not in allowed:
-            text = f"priority class {name} ({listed(jobs)}) isn't in the list: those keep it"
+            text = f"priority class {name} ({shortened(jobs)}) isn't in the list: those keep it"
             yield f"{text}, new jobs may have {', '.join(allowed)}"
 
 
@@ -117,7 +119,7 @@ def _network(adoptee: Adoptee) -> Iterator[str]:
     own = {manifest.ref.name for manifest in adoptee.manifests if manifest.ref.kind == "Service"}
     services = [name_of(body) for body in adoptee.contents.of("Service") if name_of(body) not in own]
     if services and any(manifest.ref.kind == "NetworkPolicy" for manifest in adoptee.manifests):
-        yield f"NetworkPolicies come: Services here can then be reached only as the project says: {listed(services)}"
+        yield f"NetworkPolicies come: Services here can then be reached only as the project says: {shortened(services)}"
 
 
 def _quotas(adoptee: Adoptee) -> Iterator[str]:
@@ -134,7 +136,7 @@ def _access(adoptee: Adoptee) -> Iterator[str]:
         if not any(fnmatchcase(name_of(binding), pattern) for pattern in expected):
             people = [subject["name"] for subject in binding.get("subjects") or ()]
             role = binding["roleRef"]["name"]
-            yield f"RoleBinding {name_of(binding)} gives {role} to {listed(people) or 'nobody'}: it stays"
+            yield f"RoleBinding {name_of(binding)} gives {role} to {shortened(people) or 'nobody'}: it stays"
 
 
 def _limits(adoptee: Adoptee) -> Iterator[str]:
@@ -152,7 +154,7 @@ def _labels(adoptee: Adoptee) -> Iterator[str]:
 def _taken_over(adoptee: Adoptee) -> Iterator[str]:
     others = [ref for ref in adoptee.taken_over if not ref.startswith("LocalQueue ")]
     if others:
-        yield f"reconcile takes over what has the project's names: {listed(others)}"
+        yield f"reconcile takes over what has the project's names: {shortened(others)}"
 
 
 def _unreadable(adoptee: Adoptee) -> Iterator[str]:

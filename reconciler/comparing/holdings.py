@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from reconciler.amounts import AmountError, quantity
 from reconciler.model import Body
+from reconciler.wording import counted, shortened
 
 _OWN_MAPS = frozenset({"kube-root-ca.crt", "openshift-service-ca.crt"})
 """ConfigMaps that the platform puts into every namespace."""
@@ -28,17 +29,6 @@ class Contents:
 def name_of(body: Body) -> str:
     """An object's own name."""
     return str(body["metadata"]["name"])
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Names in a sentence: the first few, and how many more."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def counted(number: int, kind: str) -> str:
-    """``1 Job``, ``3 Jobs``."""
-    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
-    return f"{number} {kind if number == 1 else plural}"
 
 
 def has_condition(body: Body, kind: str) -> bool:
@@ -66,17 +56,17 @@ def losses(contents: Contents) -> Iterator[str]:
     jobs = contents.of("Job")
     if jobs:
         ended = sum(is_finished(job) for job in jobs)
-        yield f"{counted(len(jobs), 'Job')}, {ended} of them finished: {listed([name_of(job) for job in jobs])}"
+        yield f"{counted(len(jobs), 'Job')}, {ended} of them finished: {shortened([name_of(job) for job in jobs])}"
     for kind in ("Deployment", "StatefulSet", "CronJob"):
         if bodies := contents.of(kind):
-            yield f"{counted(len(bodies), kind)}: {listed([name_of(body) for body in bodies])}"
+            yield f"{counted(len(bodies), kind)}: {shortened([name_of(body) for body in bodies])}"
     running = Counter(pod.get("status", {}).get("phase", "") for pod in contents.of("Pod"))["Running"]
     if running:
         yield f"{counted(running, 'running Pod')}"
     yield from _claims(contents.of("PersistentVolumeClaim"))
     maps = [name_of(body) for body in contents.of("ConfigMap") if name_of(body) not in _OWN_MAPS]
     if maps:
-        yield f"{counted(len(maps), 'ConfigMap')}: {listed(maps)}"
+        yield f"{counted(len(maps), 'ConfigMap')}: {shortened(maps)}"
     for kind, reason in contents.unreadable.items():
         yield f"{kind}s: not known, {reason}"
 
@@ -84,7 +74,7 @@ def losses(contents: Contents) -> Iterator[str]:
 def _claims(claims: Sequence[Body]) -> Iterator[str]:
     if claims:
         total = sum(map(storage_bytes, claims), Decimal())
-        each = listed([f"{name_of(claim)} {storage_size(claim)}" for claim in claims])
+        each = shortened([f"{name_of(claim)} {storage_size(claim)}" for claim in claims])
         yield f"{counted(len(claims), 'PersistentVolumeClaim')} with {_spoken(total)} and the data in them: {each}"
 
 

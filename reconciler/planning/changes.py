@@ -9,7 +9,8 @@ from reconciler.comparing.takers import Taker, left_over, lost_leaves, shown, ta
 from reconciler.errors import ClusterError
 from reconciler.kinds import Path
 from reconciler.model import Body, Manifest, ObjectRef, Suspect
-from reconciler.planned import Action, Change, FieldChange, shortened
+from reconciler.planned import Action, Change, FieldChange
+from reconciler.wording import shortened
 
 DryRuns = Mapping[ObjectRef, Body | ClusterError]
 

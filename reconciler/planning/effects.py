@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reconciler.model import Answers, Body, Declaration, ObjectRef, Observation
-from reconciler.planned import Action, Change, Effect, EffectKind, FieldChange, Weight, created_projects, shortened
+from reconciler.planned import Action, Change, Effect, EffectKind, FieldChange, Weight, created_projects
 from reconciler.planning.access import access_effects
 from reconciler.planning.limits import limit_effects
 from reconciler.planning.workloads import counted_volumes, counted_workloads, jobs_that_go_on
 from reconciler.versions import kueue_needed
+from reconciler.wording import shortened
 
 _ORDER = {kind: place for place, kind in enumerate(EffectKind)}
 _WEIGHTS = {weight: place for place, weight in enumerate(reversed(Weight))}

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.model import SOURCE_ANNOTATION
-from reconciler.planned import Change, Effect, EffectKind, Plan, Weight, sentence, shortened
+from reconciler.planned import Change, Effect, EffectKind, Plan, Weight, sentence
+from reconciler.wording import counted, shortened
 
 MOST_ALIKE = 3
 """Equal changes or effects beyond this many are folded into one line."""
@@ -38,20 +39,14 @@ def totals_text(plan: Plan) -> str:
     said = [
         f"{_people(totals.lose, 'lose')} a right" if totals.lose else "",
         f"{_people(totals.gain, 'gain')} a right" if totals.gain else "",
-        f"{totals.limits_below_use} limit{'s' * (totals.limits_below_use != 1)} below use"
-        if totals.limits_below_use
-        else "",
-        f"{_projects(totals.disrupted)} disrupted: {shortened(plan.disrupted, 3)}" if totals.disrupted else "",
+        f"{counted(totals.limits_below_use, 'limit')} below use" if totals.limits_below_use else "",
+        f"{counted(totals.disrupted, 'project')} disrupted: {shortened(plan.disrupted, 3)}" if totals.disrupted else "",
     ]
     return "; ".join(part for part in said if part)
 
 
 def _people(count: int, verb: str) -> str:
     return f"1 person or group {verb}s" if count == 1 else f"{count:,} people or groups {verb}"
-
-
-def _projects(count: int) -> str:
-    return f"{count} project{'s' * (count != 1)}"
 
 
 def fold_effects(effects: Iterable[Effect]) -> list[tuple[Weight, str]]:
