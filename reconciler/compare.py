@@ -6,11 +6,10 @@ never come up.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from reconciler.comparing.fixed import Fixed, why_fixed
-from reconciler.comparing.ownership import is_adopted, is_equal, is_labelled, own_entry, project_of, value_at
-from reconciler.kinds import BY_KIND, Kind, Path
+from reconciler.comparing.ownership import field_at, is_adopted, is_equal, is_labelled, own_entry, project_of
+from reconciler.kinds import BY_KIND, Kind
 from reconciler.model import SYSTEM_NAMESPACE, Body, Manifest, ObjectRef, Role, Suspect
 from reconciler.planning.ending import is_ending
 
@@ -43,6 +42,16 @@ class Comparison:
     displaced: Mapping[str, Body] = field(default_factory=dict)
     """Project -> its Namespace under another name than it shall have; nothing of that project is compared."""
 
+    @property
+    def differing(self) -> Sequence[Suspect]:
+        """Live objects that aren't, or may not be, what is wanted: to be updated or replaced."""
+        return (*self.suspects, *self.replaced)
+
+    @property
+    def wanted(self) -> Sequence[Manifest]:
+        """What will be there, as far as it can be told."""
+        return (*self.equal, *self.missing, *(suspect.manifest for suspect in self.differing))
+
 
 def compare(
     manifests: Sequence[Manifest], live: Mapping[ObjectRef, Body], unlisted: Collection[str] = ()
@@ -61,10 +70,7 @@ def compare(
     unknown = [m for m in absent if m.ref.kind in unlisted and ObjectRef("", "Namespace", "", m.ref.namespace) in live]
     unclear = {manifest.ref for manifest in unknown}
     missing = [manifest for manifest in absent if manifest.ref not in unclear]
-    there = [(manifest, live[manifest.ref]) for manifest in wanted if manifest.ref in live]
-    equal = [manifest for manifest, body in there if is_equal(manifest, body)]
-    proven = {manifest.ref for manifest in equal}
-    unproven = [Suspect(manifest, body) for manifest, body in there if manifest.ref not in proven]
+    equal, unproven = parted(Suspect(m, live[m.ref]) for m in wanted if m.ref in live)
     fixed = {suspect.manifest.ref: found for suspect in unproven if (found := why_fixed(suspect)) is not None}
     free = [suspect for suspect in unproven if suspect.manifest.ref not in fixed]
     replaced = [suspect for suspect in free if _needs_replacing(suspect)]
@@ -91,6 +97,17 @@ def compare(
         ending=ending,
         displaced=displaced,
     )
+
+
+def parted(suspects: Iterable[Suspect]) -> tuple[list[Manifest], list[Suspect]]:
+    """The manifests of those that are provably equal, and the others."""
+    equal, unproven = [], []
+    for suspect in suspects:
+        if is_equal(suspect.manifest, suspect.live):
+            equal.append(suspect.manifest)
+        else:
+            unproven.append(suspect)
+    return equal, unproven
 
 
 def _copied_namespaces(
@@ -125,11 +142,7 @@ def _displaced(manifests: Iterable[Manifest], live: Mapping[ObjectRef, Body]) ->
 
 def _needs_replacing(suspect: Suspect) -> bool:
     kind = BY_KIND[suspect.manifest.ref.group, suspect.manifest.ref.kind]
-    return any(_at(suspect.manifest.body, path) != _at(suspect.live, path) for path in kind.immutable)
-
-
-def _at(body: Body, names: Path) -> Any:  # noqa: ANN401 - JSON
-    return value_at(body, tuple(f"f:{name}" for name in names))
+    return any(field_at(suspect.manifest.body, path) != field_at(suspect.live, path) for path in kind.immutable)
 
 
 def project_namespaces(live: Mapping[ObjectRef, Body]) -> dict[str, str]:

@@ -7,7 +7,6 @@ from enum import IntEnum
 
 from reconciler.compare import Comparison, project_namespaces
 from reconciler.comparing.ownership import project_of
-from reconciler.comparing.retiring import retiring_effects, with_retiring
 from reconciler.kinds import APPLY_ORDER, BY_KIND
 from reconciler.model import Answers, Declaration, ObjectRef, Observation, Suspect
 from reconciler.notes import state_of
@@ -17,6 +16,7 @@ from reconciler.planning.effects import effects_of, in_order
 from reconciler.planning.findings import findings, other_version
 from reconciler.planning.moves import held_moves, without_moves
 from reconciler.planning.refusals import excused, lost_label, refusals_of
+from reconciler.planning.retiring import retiring_effects, with_retiring
 
 
 def make_plan(
@@ -115,8 +115,7 @@ class _Rank(IntEnum):
 def _ranks(comparison: Comparison) -> Mapping[ObjectRef, _Rank]:
     """The objects that come before their kind's turn."""
     repaired = {suspect.manifest.ref: _Rank.REPAIR for suspect in comparison.suspects if lost_label(suspect)}
-    there = [*comparison.suspects, *comparison.replaced]
-    taken = {suspect.manifest.ref: _Rank.REVOKE for suspect in there if _takes_access(suspect)}
+    taken = {suspect.manifest.ref: _Rank.REVOKE for suspect in comparison.differing if _takes_access(suspect)}
     gone = (ObjectRef.of(body) for body in comparison.surplus)
     return {**{ref: _Rank.REVOKE for ref in gone if ref.kind == "RoleBinding"}, **taken, **repaired}
 

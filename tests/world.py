@@ -19,6 +19,7 @@ from reconciler import cycle, observe, source
 from reconciler.administration import bootstrap
 from reconciler.cluster import Body, Cluster
 from reconciler.declare import declare
+from reconciler.errors import Forbidden
 from reconciler.kinds import CONFIG_MAP, PROJECT_KINDS
 from reconciler.kube import KubeCluster, connect
 from reconciler.lineage import kinship
@@ -168,7 +169,7 @@ def eventually(true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> b
 
 
 def install(plane: Plane, folder: Path) -> None:
-    """Bootstrap the cluster ``demo`` as its administrator."""
+    """Bootstrap the cluster ``demo`` as its administrator, and wait until its policies act: they take a moment."""
     repository = Repository.new(folder)
     repository.declare()
     snapshot = source.read_commit(repository.root)
@@ -177,6 +178,17 @@ def install(plane: Plane, folder: Path) -> None:
     bodies = bootstrap.bootstrap(settings, source.templates(snapshot, "bootstrap"))
     bootstrap.install(cluster, bodies, lambda *_: None)
     cluster.close()
+    reconciler = connect(kubeconfig=str(plane.kubeconfig), as_user=settings.reconciler)
+    assert eventually(lambda: _is_fenced(reconciler)), "the policies don't act"
+    reconciler.close()
+
+
+def _is_fenced(reconciler: Cluster) -> bool:
+    """Whether the policies act; its rights may come a moment later than they were given."""
+    try:
+        return bootstrap.policies_act(reconciler)
+    except Forbidden:
+        return False
 
 
 def clear(plane: Plane) -> None:

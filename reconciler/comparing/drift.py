@@ -27,4 +27,4 @@ def drifted(comparison: Comparison) -> Comparison:
 def _applied(comparison: Comparison) -> Iterator[str]:
     """The projects of which anything is there: any other was never applied, for whatever reason."""
     yield from (manifest.project for manifest in comparison.equal)
-    yield from (suspect.manifest.project for suspect in (*comparison.suspects, *comparison.replaced))
+    yield from (suspect.manifest.project for suspect in comparison.differing)

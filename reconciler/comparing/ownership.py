@@ -162,6 +162,11 @@ def value_at(node: Any, path: Path) -> Any:  # noqa: ANN401 - JSON
     return node
 
 
+def field_at(node: Any, names: Path) -> Any:  # noqa: ANN401 - JSON
+    """What stands at a path of names, such as ``("spec", "clusterQueue")``; None where nothing does."""
+    return value_at(node, tuple(f"f:{name}" for name in names))
+
+
 def _step(node: Any, step: str) -> Any:  # noqa: ANN401 - JSON
     if step.startswith("f:"):
         return node.get(step[2:]) if isinstance(node, dict) else None

@@ -61,15 +61,14 @@ def other_version(
 
 def _namespace_labels(comparison: Comparison, live: Mapping[ObjectRef, Body]) -> dict[str, Mapping[str, str]]:
     """Project -> the labels that its namespace will have: ours, what others put there, and the server's own."""
-    touched = (suspect.manifest for suspect in comparison.suspects)
-    manifests = (m for m in (*comparison.equal, *comparison.missing, *touched) if m.ref.kind == "Namespace")
     return {
         manifest.project: {
             **live.get(manifest.ref, {}).get("metadata", {}).get("labels", {}),
             **manifest.body["metadata"].get("labels", {}),
             "kubernetes.io/metadata.name": manifest.ref.name,
         }
-        for manifest in manifests
+        for manifest in comparison.wanted
+        if manifest.ref.kind == "Namespace"
     }
 
 

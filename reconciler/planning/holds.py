@@ -95,8 +95,7 @@ def _author(namespace: Body) -> str:
 
 
 def _differing(hold: Hold, comparison: Comparison) -> int:
-    wanted = (*comparison.suspects, *comparison.replaced)
-    return sum(suspect.manifest.project == hold.project for suspect in wanted) + sum(
+    return sum(suspect.manifest.project == hold.project for suspect in comparison.differing) + sum(
         manifest.project == hold.project for manifest in comparison.missing
     )
 
@@ -104,7 +103,7 @@ def _differing(hold: Hold, comparison: Comparison) -> int:
 def _withdrawn(hold: Hold, comparison: Comparison) -> dict[str, set[tuple[str, str]]]:
     """Role -> those who have it and should not, by the bindings of the held project."""
     kept: dict[str, set[tuple[str, str]]] = {}
-    pairs = [(suspect.live, suspect.manifest.body) for suspect in (*comparison.suspects, *comparison.replaced)]
+    pairs = [(suspect.live, suspect.manifest.body) for suspect in comparison.differing]
     pairs += [(body, {}) for body in comparison.surplus]
     for live, wanted in pairs:
         ref = ObjectRef.of(live)

@@ -1,17 +1,18 @@
 """Moves between ClusterQueues that have to wait: everything else of the project goes on, as if it stayed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from reconciler.compare import Comparison
-from reconciler.comparing.ownership import is_equal, project_of
+from reconciler.comparing.ownership import field_at, project_of
+from reconciler.kinds import Path
 from reconciler.model import Body, Manifest, ObjectRef, Observation, Suspect
 from reconciler.planned import Refusal
+from reconciler.planning.staying import with_staying
 from reconciler.versions import Version, kueue_needed, kueue_suffices, shown_version
 
 ONLY_MOVE = "the move to another queue"
-_SAID_AT: Mapping[str, Sequence[str]] = {
+_SAID_AT: Mapping[str, Path] = {
     "LocalQueue": ("spec", "clusterQueue"),
     "ConfigMap": ("data", "clusterQueue"),
     "Namespace": ("metadata", "labels", "jobq.io/cluster-queue"),
@@ -50,49 +51,25 @@ def _deleted_queues(comparison: Comparison) -> Iterator[tuple[str, str]]:
 
 
 def without_moves(comparison: Comparison, held: Mapping[str, Refusal]) -> tuple[Comparison, dict[ObjectRef, Body]]:
-    """The comparison as if these projects stayed, and what takes the server's place for objects it wasn't asked about.
-
-    That is what we ask for, over what is live: not verified by the server.
-    """
+    """The comparison as if these projects stayed, and what takes the server's place for what it wasn't asked about."""
     if not held:
         return comparison, {}
-    touched = [suspect for suspect in (*comparison.suspects, *comparison.replaced) if _moves_by(suspect, held)]
-    stays = [replace(suspect, manifest=_staying(suspect)) for suspect in touched]
-    suspects = [suspect for suspect in stays if not is_equal(suspect.manifest, suspect.live)]
-    now = replace(
-        comparison,
-        equal=[*comparison.equal, *(one.manifest for one in stays if is_equal(one.manifest, one.live))],
-        suspects=[*(suspect for suspect in comparison.suspects if suspect not in touched), *suspects],
-        replaced=[suspect for suspect in comparison.replaced if suspect not in touched],
-        surplus=[b for b in comparison.surplus if b["kind"] != "LocalQueue" or project_of(b) not in held],
-    )
-    return now, {suspect.manifest.ref: merged(suspect.live, suspect.manifest.body) for suspect in suspects}
-
-
-def merged(live: Any, wanted: Any) -> Any:  # noqa: ANN401 - JSON
-    """What is wanted, over what is live: maps are merged, everything else is replaced."""
-    if isinstance(live, dict) and isinstance(wanted, dict):
-        return {**live, **{key: merged(live.get(key), value) for key, value in wanted.items()}}
-    return wanted
+    surplus = [b for b in comparison.surplus if b["kind"] != "LocalQueue" or project_of(b) not in held]
+    stay = [replace(one, manifest=_staying(one)) for one in comparison.differing if _moves_by(one, held)]
+    return with_staying(replace(comparison, surplus=surplus), stay)
 
 
 def _moves_by(suspect: Suspect, held: Mapping[str, Refusal]) -> bool:
     path = _SAID_AT.get(suspect.manifest.ref.kind)
-    differs = path is not None and _at(suspect.manifest.body, path) != _at(suspect.live, path)
+    differs = path is not None and field_at(suspect.manifest.body, path) != field_at(suspect.live, path)
     return suspect.manifest.project in held and differs
 
 
 def _staying(suspect: Suspect) -> Manifest:
     path = _SAID_AT[suspect.manifest.ref.kind]
-    return replace(suspect.manifest, body=_with(suspect.manifest.body, path, _at(suspect.live, path)))
+    return replace(suspect.manifest, body=_with(suspect.manifest.body, path, field_at(suspect.live, path)))
 
 
-def _at(body: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
-    for name in path:
-        body = body.get(name) if isinstance(body, dict) else None
-    return body
-
-
-def _with(body: Body, path: Sequence[str], value: object) -> Body:
-    first, *rest = path
+def _with(body: Body, path: Path, value: object) -> Body:
+    first, rest = path[0], path[1:]
     return {**body, first: _with(body.get(first, {}), rest, value) if rest else value}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from reconciler.compare import Comparison
-from reconciler.model import Body, Manifest, ObjectRef, Observation, Questions, Suspect
+from reconciler.model import Body, Manifest, ObjectRef, Observation, Questions
 from reconciler.planning.access import leavers
 from reconciler.planning.limits import JOBS, hard
 from reconciler.planning.moves import moves
@@ -24,14 +24,9 @@ def questions_of(comparison: Comparison, seen: Observation) -> Questions:
     )
 
 
-def _touched(comparison: Comparison) -> Iterator[Suspect]:
-    yield from comparison.suspects
-    yield from comparison.replaced
-
-
 def _queues_touched(comparison: Comparison) -> Iterator[str]:
     """The namespaces whose LocalQueue stops, goes on, goes, or moves to another ClusterQueue."""
-    for suspect in _touched(comparison):
+    for suspect in comparison.differing:
         if suspect.manifest.ref.kind == "LocalQueue":
             wanted, live = suspect.manifest.body["spec"], suspect.live["spec"]
             if any(wanted.get(key) != live.get(key) for key in ("clusterQueue", "stopPolicy")):
@@ -61,13 +56,12 @@ def _first_limits(comparison: Comparison, seen: Observation) -> Iterator[str]:
 
 def _left(comparison: Comparison, seen: Observation) -> Iterator[str]:
     """The namespaces in which a person who has access shall have none."""
-    changed = {suspect.manifest.ref.namespace for suspect in _touched(comparison) if _is_binding(suspect.manifest)}
+    changed = {suspect.manifest.ref.namespace for suspect in comparison.differing if _is_binding(suspect.manifest)}
     changed |= {body["metadata"]["namespace"] for body in comparison.surplus if body["kind"] == "RoleBinding"}
     if not changed:
         return
     wanted: dict[str, list[Body]] = {namespace: [] for namespace in changed}
-    kept = (*comparison.equal, *comparison.missing, *(suspect.manifest for suspect in _touched(comparison)))
-    for manifest in kept:
+    for manifest in comparison.wanted:
         if _is_binding(manifest) and manifest.ref.namespace in wanted:
             wanted[manifest.ref.namespace].append(manifest.body)
     yield from leavers(wanted, seen.live)

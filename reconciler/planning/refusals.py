@@ -9,7 +9,7 @@ from reconciler.kinds import BY_KIND
 from reconciler.model import MANAGED_BY, PROJECT_LABEL, Body, Declaration, ObjectRef, Observation, Suspect
 from reconciler.planned import Refusal
 from reconciler.planning.ending import way_out_of, why_ending
-from reconciler.planning.moves import merged
+from reconciler.planning.staying import merged
 
 DryRuns = Mapping[ObjectRef, Body | ClusterError]
 ALLOW_PRIVILEGED = "jobq.io/allow-privileged"

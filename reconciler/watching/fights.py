@@ -8,8 +8,8 @@ grow.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.compare import Comparison
-from reconciler.comparing.ownership import contested, is_equal, without
+from reconciler.compare import Comparison, parted
+from reconciler.comparing.ownership import contested, without
 from reconciler.comparing.takers import takers
 from reconciler.kinds import Path
 from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, Body, Manifest, ObjectRef, Suspect
@@ -68,13 +68,11 @@ class Fights:
         """The comparison without the fields that are left to others, and without what has to wait."""
         self._bouts = {key: bout for key, bout in self._bouts.items() if now < bout.last + self._quiet}
         self._tried, self.due = {}, None
-        suspects = [self._reduced(suspect) for suspect in comparison.suspects]
-        settled = [suspect.manifest for suspect in suspects if is_equal(suspect.manifest, suspect.live)]
-        proven = {manifest.ref for manifest in settled}
+        settled, suspects = parted(map(self._reduced, comparison.suspects))
         return replace(
             comparison,
             equal=(*comparison.equal, *settled),
-            suspects=[s for s in suspects if s.manifest.ref not in proven and self._may(s, contested(*_pair(s)), now)],
+            suspects=[s for s in suspects if self._may(s, contested(*_pair(s)), now)],
             replaced=[s for s in comparison.replaced if self._may(s, frozenset({_WHOLE}), now)],
             missing=[m for m in comparison.missing if self._may_whole(m.ref, "somebody who deletes it", now)],
             surplus=[b for b in comparison.surplus if self._may_whole(ObjectRef.of(b), _managers(b), now)],

@@ -1,18 +1,18 @@
 """LocalQueues under a name that their project has no more: each stays, stopped as its project is, until it is empty.
 
-Jobs name their queue by a label that nobody changes for them. Without that queue what waits would wait for ever, and
-what others wait for would end unnoticed: Kueue looks for more to admit in the queue of the job that has ended.
+Jobs name their queue by a label that nobody changes for them. Without that queue what waits would wait for ever. And
+by its source Kueue (0.19) finds who may come next by way of the LocalQueue of the job that has ended: without it others
+could wait longer than they must. That is read, not tried.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from reconciler.compare import Comparison
 from reconciler.comparing.holdings import has_condition
-from reconciler.comparing.ownership import is_equal, owned, project_of
+from reconciler.comparing.ownership import owned, project_of
 from reconciler.model import Answers, Body, Manifest, ObjectRef, Suspect
 from reconciler.planned import Effect, EffectKind
-from reconciler.planning.moves import merged
+from reconciler.planning.staying import with_staying
 from reconciler.planning.workloads import counted_workloads
 
 
@@ -27,17 +27,7 @@ def _retiring(comparison: Comparison, answers: Answers) -> Iterator[tuple[Body, 
 def with_retiring(comparison: Comparison, answers: Answers) -> tuple[Comparison, dict[ObjectRef, Body]]:
     """The comparison in which they stay, and what takes the server's place: it wasn't asked about them."""
     stay = [Suspect(_staying(body, new), body) for body, new in _retiring(comparison, answers)]
-    if not stay:
-        return comparison, {}
-    queues = [suspect.live for suspect in stay]
-    differ = [suspect for suspect in stay if not is_equal(suspect.manifest, suspect.live)]
-    now = replace(
-        comparison,
-        equal=[*comparison.equal, *(one.manifest for one in stay if is_equal(one.manifest, one.live))],
-        suspects=[*comparison.suspects, *differ],
-        surplus=[body for body in comparison.surplus if body not in queues],
-    )
-    return now, {suspect.manifest.ref: merged(suspect.live, suspect.manifest.body) for suspect in differ}
+    return with_staying(comparison, stay)
 
 
 def retiring_effects(comparison: Comparison, answers: Answers) -> Iterator[Effect]:
@@ -57,9 +47,7 @@ def _inside(queue: Body, answers: Answers) -> Iterator[Body]:
 
 def _declared(comparison: Comparison, namespace: str) -> Manifest | None:
     """The LocalQueue that is wanted there."""
-    touched = (suspect.manifest for suspect in (*comparison.suspects, *comparison.replaced))
-    manifests = (*comparison.equal, *comparison.missing, *touched)
-    wanted = (manifest for manifest in manifests if manifest.ref.kind == "LocalQueue")
+    wanted = (manifest for manifest in comparison.wanted if manifest.ref.kind == "LocalQueue")
     return next((manifest for manifest in wanted if manifest.ref.namespace == namespace), None)
 
 
