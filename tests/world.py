@@ -192,23 +192,26 @@ def _is_fenced(reconciler: Cluster) -> bool:
 
 
 def clear(plane: Plane) -> None:
-    """Remove all namespaces but the system's, with all that projects have in them, the catalogue, and approvals.
-
-    No controller runs that would do it: contents, then namespace, then its finalizer.
-    """
+    """Remove all namespaces but the system's, with all that projects have in them; the catalogue, notes, approvals."""
     with plane.api() as api:
         names = [item["metadata"]["name"] for item in api.call("GET", "/api/v1/namespaces")["items"]]
+    _remove(plane, [name for name in names if name not in _OTHERS])
+
+
+def forget(plane: Plane) -> None:
+    """Remove all projects, whatever a test left of them, and what was noted of them: another repository may begin."""
+    with plane.api() as api:
+        found = api.call("GET", "/api/v1/namespaces?labelSelector=jobq.io/project")["items"]
+    _remove(plane, [item["metadata"]["name"] for item in found])
+
+
+def _remove(plane: Plane, namespaces: Sequence[str]) -> None:
+    with plane.api() as api:
         api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps?labelSelector=app.kubernetes.io/managed-by=jobq")
         with suppress(Refused):
             api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps/jobq.approval")
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda name: remove_namespace(plane, name), (name for name in names if name not in _OTHERS)))
-
-
-def forget(plane: Plane) -> None:
-    """Remove the note of what was applied last: another repository may begin."""
-    with plane.api() as api, suppress(Refused):
-        api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps/jobq.state")
+        list(pool.map(lambda name: remove_namespace(plane, name), namespaces))
 
 
 def purge(world: World, name: str) -> None:
@@ -218,8 +221,10 @@ def purge(world: World, name: str) -> None:
 
 
 def remove_namespace(plane: Plane, namespace: str) -> None:
-    """Take away a namespace with all that projects have in it, as its controller would."""
+    """Take away a namespace with all that projects have in it, jobs and pods at once: no controller is waited for."""
     with plane.api() as api:
+        api.call("DELETE", f"/apis/batch/v1/namespaces/{namespace}/jobs?propagationPolicy=Background")
+        api.call("DELETE", f"/api/v1/namespaces/{namespace}/pods?gracePeriodSeconds=0")
         for kind in PROJECT_KINDS:
             if kind.resource.namespaced:
                 root = f"/apis/{kind.resource.api_version}" if kind.resource.group else "/api/v1"
