@@ -34,7 +34,6 @@ from reconciler.model import (
     WhenInactive,
 )
 
-API_VERSION = "jobq.io/v1alpha1"
 FOLDER = "projects.d/"
 _COMPANIONS = ("README.md", "schema.json")
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"

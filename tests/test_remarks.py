@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from reconciler.administration.adoption import Adoptee
-from reconciler.administration.remarks import CLASS_LABEL, QUEUE_LABEL, remarks
+from reconciler.administration.remarks import remarks
 from reconciler.comparing.holdings import Contents, losses
-from reconciler.model import Body, Snapshot
+from reconciler.model import PRIORITY_LABEL, QUEUE_LABEL, Body, Snapshot
 from reconciler.render import render
 from reconciler.source import templates
 from tests.laws import TODAY, declared
@@ -65,7 +65,7 @@ REMARKS: dict[str, tuple[dict[str, Sequence[Body]], str]] = {
         "ServiceAccount builder (a): running jobs keep it, new ones that name it are refused",
     ),
     "another class": (
-        {"Job": [job("a", {**QUEUED, CLASS_LABEL: "high"})]},
+        {"Job": [job("a", {**QUEUED, PRIORITY_LABEL: "high"})]},
         "priority class high (a) isn't in the list: those keep it, new jobs may have normal",
     ),
     "tokens": ({"Pod": [pod("p", "ReplicaSet web")]}, "the ServiceAccount default will mount no token"),

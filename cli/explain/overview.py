@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from cli.explain.status import Status, condition, status_of
-from cli.submission.manifest import GPU, PRIORITY_LABEL, SUBMITTED_BY
+from cli.submission.manifest import GPU
 from reconciler import amounts
 from reconciler.cluster import Body
+from reconciler.model import PRIORITY_LABEL, SUBMITTED_BY
 
 JOB_UID = "kueue.x-k8s.io/job-uid"
 """The label by which a Workload names its job."""

@@ -3,10 +3,10 @@
 import difflib
 from collections.abc import Sequence
 
-from cli.submission.manifest import SUBMITTED_BY
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import NotFound, UsageError
 from reconciler.kinds import JOB
+from reconciler.model import SUBMITTED_BY
 
 LATEST = "@latest"
 

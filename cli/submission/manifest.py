@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from cli.submission.request import Mount, Request
 from reconciler.cluster import Body
 from reconciler.kinds import JOB
+from reconciler.model import PRIORITY_LABEL, QUEUE_LABEL, SUBMITTED_BY
 
 RUNNER = "jobq-runner"
 GPU = "nvidia.com/gpu"
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 TIME_LABEL = "kueue.x-k8s.io/max-exec-time-seconds"
-SUBMITTED_BY = "jobq.io/submitted-by"
 COMMAND_LINE = "jobq.io/command"
 RECORDED = 4096
 """Characters of the command line that are kept for people; the job has them all."""

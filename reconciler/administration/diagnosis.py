@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.administration.facts import ClusterFacts, Facts, Unknown, known
-from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION, ROLES_VERSION
+from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION, ROLES_VERSION, noted_version
 from reconciler.kinds import ADMISSION_POLICY, PROJECT_KINDS
 from reconciler.model import SYSTEM_NAMESPACE, Body
 from reconciler.versions import KUBERNETES_LEAST, MUTATING_LEAST, parse_version, shown_version
@@ -167,7 +167,7 @@ def versions(seen: ClusterFacts) -> Iterator[Diagnosis]:
         if found == "none":
             why = "members can run jobs outside the queue, and nothing fences the reconciler"
             yield warning(what, f"{word} are not installed (--no-policies)", why, _BOOTSTRAP)
-        elif not found.isdigit() or int(found) < least:
+        elif noted_version(found) < least:
             why = "every run is refused" if what == "roles" else "what the newer ones refuse is possible"
             say = problem if what == "roles" else warning
             yield say(what, f"{word} are version {found}; this jobq has {least}", why, _BOOTSTRAP)

@@ -7,13 +7,12 @@ from reconciler.administration.facts import ClusterFacts, Facts, Unknown, known
 from reconciler.comparing.holdings import name_of
 from reconciler.kinds import LOCAL_QUEUE
 from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, Body
+from reconciler.planning.fit import DEFAULT_CLASS, Fault, Misfit, misfits, shut_out
 from reconciler.selectors import said, selects
 from reconciler.versions import kueue_needed, kueue_suffices, shown_version
 from reconciler.wording import shortened
 
 _CONFIGURE = "edit kueue-system/kueue-manager-config, then: kubectl -n kueue-system rollout restart deployment"
-_DEFAULT = "default"
-"""The WorkloadPriorityClass that Kueue's gate WorkloadPriorityClassDefaulting gives to jobs without one."""
 
 
 def served(seen: ClusterFacts) -> Iterator[Diagnosis]:
@@ -81,38 +80,29 @@ def cluster_queues(facts: Facts, seen: ClusterFacts) -> Iterator[Diagnosis]:
         name: project.cluster_queue
         for name, project in (facts.declaration.projects if facts.declaration else {}).items()
     }
-    found = list(_queue_troubles(queues, wanted, namespaces(facts, seen)))
-    yield from found
+    found = list(misfits(queues, wanted, namespaces(facts, seen)))
+    yield from (_told(misfit, queues) for misfit in found)
     if wanted and not found:
         yield ok("cluster-queues", "every project's ClusterQueue is there and selects its namespace")
 
 
-def _queue_troubles(
-    queues: Mapping[str, Body], wanted: Mapping[str, str], labels: Mapping[str, Mapping[str, str]]
-) -> Iterator[Diagnosis]:
-    users: dict[str, list[str]] = {}
-    for project, queue in wanted.items():
-        users.setdefault(queue, []).append(project)
-    for queue, projects in users.items():
-        spec = queues[queue]["spec"] if queue in queues else None
-        if spec is None:
-            text = f"there is no ClusterQueue {queue}, which {shortened(projects)} name"
+def _told(misfit: Misfit, queues: Mapping[str, Body]) -> Diagnosis:
+    queue, projects, spec = misfit.queue, shortened(misfit.projects), queues.get(misfit.queue, {}).get("spec", {})
+    match misfit.fault:
+        case Fault.ABSENT:
+            text = f"there is no ClusterQueue {queue}, which {projects} name"
             fix = f"create it, or name another in the project files: there is {shortened(sorted(queues)) or 'none'}"
-            yield problem("cluster-queues", text, "their jobs wait until there is", fix)
-            continue
-        if (stop := spec.get("stopPolicy", "None")) != "None":
+            return problem("cluster-queues", text, "their jobs wait until there is", fix)
+        case Fault.STOPPED:
+            text = f"ClusterQueue {queue} is stopped ({spec['stopPolicy']})"
             fix = f'kubectl patch clusterqueue {queue} --type=merge -p \'{{"spec":{{"stopPolicy":"None"}}}}\''
-            text = f"ClusterQueue {queue} is stopped ({stop})"
-            yield warning("cluster-queues", text, f"no job of {shortened(projects)} starts", fix)
-        selector = spec.get("namespaceSelector")
-        missed = [name for name in projects if name in labels and not selects(selector, labels[name])]
-        if missed:
-            text = (
-                f"the namespaceSelector of ClusterQueue {queue} ({said(selector)}) doesn't select {shortened(missed)}"
-            )
+            return warning("cluster-queues", text, f"no job of {projects} starts", fix)
+        case Fault.UNSELECTED:
+            selector = said(spec.get("namespaceSelector"))
+            text = f"the namespaceSelector of ClusterQueue {queue} ({selector}) doesn't select {projects}"
             why = "the LocalQueue looks active, yet none of their jobs is ever admitted"
             fix = f"let it select jobq.io/cluster-queue={queue}: kubectl edit clusterqueue {queue}"
-            yield problem("cluster-queues", text, why, fix)
+            return problem("cluster-queues", text, why, fix)
 
 
 def visibility(seen: ClusterFacts) -> Iterator[Diagnosis]:
@@ -171,19 +161,18 @@ def default_priorities(facts: Facts, seen: ClusterFacts) -> Iterator[Diagnosis]:
         yield problem(
             "priorities", f"no such WorkloadPriorityClass: {shortened(absent)}", "jobs that name one never start", fix
         )
-    lacking = sorted(name for name, allowed in lists.items() if _DEFAULT not in allowed)
-    if _DEFAULT in there and lacking:
-        text = f"there is a WorkloadPriorityClass {_DEFAULT}, which {shortened(lacking)} don't allow"
-        why = "with Kueue's gate WorkloadPriorityClassDefaulting their plain jobs get it, and are refused"
-        yield warning("priorities", text, why, f"add {_DEFAULT} to their priorities, or rename the class")
-    for body in known(seen.pod_priorities, ()):
-        if body.get("globalDefault") and lists:
-            text = f"PriorityClass {name_of(body)} is the cluster's globalDefault"
-            why = f"plain jobs of {shortened(sorted(lists))} get it, and stay suspended without a word"
-            yield warning(
-                "priorities", text, why, f"kubectl patch priorityclass {name_of(body)} -p '{{\"globalDefault\":false}}'"
-            )
-    if lists and not absent and _DEFAULT not in there:
+    for found in shut_out(projects.values(), seen.priorities, known(seen.pod_priorities, ())):
+        name, whose = found.name, shortened(found.projects)
+        if found.kind == "WorkloadPriorityClass":
+            text = f"there is a WorkloadPriorityClass {name}, which {whose} don't allow"
+            why = "with Kueue's gate WorkloadPriorityClassDefaulting their plain jobs get it, and are refused"
+            fix = f"add {name} to their priorities, or rename the class"
+        else:
+            text = f"PriorityClass {name} is the cluster's globalDefault"
+            why = f"plain jobs of {whose} get it, and stay suspended without a word"
+            fix = f"kubectl patch priorityclass {name} -p '{{\"globalDefault\":false}}'"
+        yield warning("priorities", text, why, fix)
+    if lists and not absent and DEFAULT_CLASS not in there:
         yield ok("priorities", "all classes that projects list are there")
 
 

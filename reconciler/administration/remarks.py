@@ -6,14 +6,11 @@ from fnmatch import fnmatchcase
 from reconciler.administration.adoption import Adoptee
 from reconciler.comparing.holdings import has_condition, is_finished, name_of
 from reconciler.comparing.ownership import own_entry
-from reconciler.model import MANAGED_BY, MANAGER, Body, Project
+from reconciler.model import MANAGED_BY, MANAGER, PRIORITY_LABEL, QUEUE_LABEL, Body, Project
+from reconciler.planning.limits import compute_limited
 from reconciler.wording import shortened
 
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-CLASS_LABEL = "kueue.x-k8s.io/priority-class"
 _ACCOUNTS = frozenset({"", "default", "jobq-runner"})
-_COMPUTE = ("cpu", "memory", "ephemeral-storage", "requests.", "limits.", "pods")
-_STORAGE = "requests.storage"
 
 
 def remarks(adoptee: Adoptee) -> Iterator[str]:
@@ -124,7 +121,7 @@ def _network(adoptee: Adoptee) -> Iterator[str]:
 
 def _quotas(adoptee: Adoptee) -> Iterator[str]:
     for quota in adoptee.contents.of("ResourceQuota"):
-        keys = [key for key in quota["spec"].get("hard", {}) if key.startswith(_COMPUTE) and key != _STORAGE]
+        keys = compute_limited(quota)
         if keys and own_entry(quota) is None:
             text = f"ResourceQuota {name_of(quota)} limits {', '.join(keys)} beside Kueue: it stays"
             yield f"{text}, and can refuse pods of admitted jobs"
@@ -225,7 +222,7 @@ def _account_of(job: Body) -> str:
 
 
 def _class_of(job: Body) -> str:
-    return str(job.get("metadata", {}).get("labels", {}).get(CLASS_LABEL, ""))
+    return str(job.get("metadata", {}).get("labels", {}).get(PRIORITY_LABEL, ""))
 
 
 def _account_refusals(job: Body) -> Iterator[str]:

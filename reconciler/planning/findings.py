@@ -21,12 +21,10 @@ from reconciler.model import (
 from reconciler.planned import Change, Effect, EffectKind, Weight
 from reconciler.planning.access import subjects, who_is
 from reconciler.planning.ending import why_ending
+from reconciler.planning.fit import Fault, misfits, shut_out
 from reconciler.planning.limits import compute_limited
-from reconciler.selectors import said, selects
+from reconciler.selectors import said
 from reconciler.terms import State
-
-_DEFAULT = "default"
-"""The WorkloadPriorityClass that Kueue's gate WorkloadPriorityClassDefaulting gives to jobs without one."""
 
 
 def findings(
@@ -79,45 +77,40 @@ def _queues(
     if "ClusterQueue" not in queues:
         return
     known = {body["metadata"]["name"]: body for body in queues["ClusterQueue"]}
-    for project in projects:
-        queue = known.get(project.cluster_queue)
-        if queue is None:
-            text = f"there is no ClusterQueue {project.cluster_queue}; its jobs will wait until there is"
-            yield Effect(EffectKind.NO_CLUSTER_QUEUE, project.name, text, Weight.WARNING)
-        elif queue["spec"].get("stopPolicy", "None") != "None":
-            text = f"ClusterQueue {project.cluster_queue} is stopped; its jobs will wait"
-            yield Effect(EffectKind.STOPPED_CLUSTER_QUEUE, project.name, text, Weight.WARNING)
-        if queue is not None and project.name in labels:
-            selector = queue["spec"].get("namespaceSelector")
-            if not selects(selector, labels[project.name]):
+    for misfit in misfits(known, {project.name: project.cluster_queue for project in projects}, labels):
+        match misfit.fault:
+            case Fault.ABSENT:
+                kind = EffectKind.NO_CLUSTER_QUEUE
+                text = f"there is no ClusterQueue {misfit.queue}; its jobs will wait until there is"
+            case Fault.STOPPED:
+                kind = EffectKind.STOPPED_CLUSTER_QUEUE
+                text = f"ClusterQueue {misfit.queue} is stopped; its jobs will wait"
+            case Fault.UNSELECTED:
+                kind = EffectKind.UNSELECTED
+                selector = said(known[misfit.queue]["spec"].get("namespaceSelector"))
                 text = (
-                    f"ClusterQueue {project.cluster_queue} doesn't select its namespace, so none of its jobs will run:"
-                    f" its namespaceSelector wants {said(selector)}"
+                    f"ClusterQueue {misfit.queue} doesn't select its namespace, so none of its jobs will run:"
+                    f" its namespaceSelector wants {selector}"
                 )
-                yield Effect(EffectKind.UNSELECTED, project.name, text, Weight.WARNING)
+        for project in misfit.projects:
+            yield Effect(kind, project, text, Weight.WARNING)
 
 
 def _default_priorities(projects: Iterable[Project], queues: Mapping[str, Sequence[Body]]) -> Iterator[Effect]:
     """Projects whose list of priority classes lacks what the cluster gives to jobs that name none."""
-    workload_default = any(body["metadata"]["name"] == _DEFAULT for body in queues.get("WorkloadPriorityClass", ()))
-    pod_defaults = [
-        body["metadata"]["name"] for body in queues.get("PriorityClass", ()) if body.get("globalDefault") is True
-    ]
-    for project in projects:
-        if not project.priorities:
-            continue
-        if workload_default and _DEFAULT not in project.priorities:
+    for found in shut_out(projects, queues.get("WorkloadPriorityClass", ()), queues.get("PriorityClass", ())):
+        if found.kind == "WorkloadPriorityClass":
             text = (
-                f"Kueue may give jobs without a priority class the WorkloadPriorityClass {_DEFAULT}, which this project"
-                " doesn't allow: such jobs are refused"
+                f"Kueue may give jobs without a priority class the WorkloadPriorityClass {found.name}, which this"
+                " project doesn't allow: such jobs are refused"
             )
-            yield Effect(EffectKind.DEFAULT_PRIORITY, project.name, text, Weight.WARNING)
-        for name in pod_defaults:
+        else:
             text = (
-                f"PriorityClass {name} is the cluster's global default, which this project's list of priorities shuts"
-                " out: jobs without a WorkloadPriorityClass stay suspended"
+                f"PriorityClass {found.name} is the cluster's global default, which this project's list of priorities"
+                " shuts out: jobs without a WorkloadPriorityClass stay suspended"
             )
-            yield Effect(EffectKind.DEFAULT_PRIORITY, project.name, text, Weight.WARNING)
+        for project in found.projects:
+            yield Effect(EffectKind.DEFAULT_PRIORITY, project, text, Weight.WARNING)
 
 
 def _unreadable(seen: Observation) -> Iterator[Effect]:

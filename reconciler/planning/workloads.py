@@ -3,13 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.comparing.holdings import has_condition, storage_bytes
-from reconciler.model import Answers, Body
+from reconciler.model import SUBMITTED_BY, Answers, Body
 from reconciler.planned import Effect, EffectKind, Weight
 from reconciler.planning.access import NO_ACCESS
 from reconciler.wording import shortened
-
-SUBMITTED_BY = "jobq.io/submitted-by"
-"""The annotation of Jobs: the user that made them, as the API server knows it."""
 
 
 def jobs_that_go_on(access: Iterable[Effect], answers: Answers) -> Iterator[Effect]:
