@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
 
-from reconciler.cluster import Cluster, Resource
+from reconciler.cluster import Cluster, Resource, find
+from reconciler.comparing.ownership import belongs_to
 from reconciler.errors import ClusterError, Conflict, Forbidden, NotFound, PlanRefused
 from reconciler.kinds import BY_KIND, CONFIG_MAP
-from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, SYSTEM_NAMESPACE, Body
+from reconciler.model import SYSTEM_NAMESPACE, Body
 from reconciler.notes import STATE_NOTE, state_note, state_of
 from reconciler.patience import WRITE_SECONDS, patiently
 from reconciler.planned import Action, Change, Outcome, Refusal, Result, Verdict
@@ -46,7 +47,7 @@ def note_state(cluster: Cluster, state: State, before: Body | None, stop: thread
         try:
             return cluster.apply(CONFIG_MAP, note)
         except Conflict:
-            now = _found(cluster, CONFIG_MAP, STATE_NOTE, SYSTEM_NAMESPACE)
+            now = find(cluster, CONFIG_MAP, STATE_NOTE, SYSTEM_NAMESPACE)
             if now is not None and now["metadata"]["resourceVersion"] != note["metadata"]["resourceVersion"]:
                 return now  # asking again changes nothing: it is another one by now
             raise
@@ -101,15 +102,15 @@ def _write(cluster: Cluster, resource: Resource, change: Change) -> None:
     except ClusterError as stale:
         if not _is_another(stale):
             raise
-        live = _found(cluster, resource, change.ref.name, change.ref.namespace)
+        live = find(cluster, resource, change.ref.name, change.ref.namespace)
         if live is None:
             if change.action is Action.CREATE:
                 raise  # it is gone again
             cluster.apply(resource, _precisely(replace(change, action=Action.CREATE)))
-        elif change.ref.kind == "Namespace" and not _is_ours(live, change):
+        elif change.ref.kind == "Namespace" and not belongs_to(live, change.project):
             text = f"{change.ref} came into being meanwhile, and is not jobq's"
             raise Forbidden(text, hint="plan again") from stale
-        else:
+        else:  # a Namespace too: an earlier try may have made it, and its answer been lost
             cluster.apply(resource, _precisely(replace(change, action=Action.UPDATE, uid=live["metadata"]["uid"])))
 
 
@@ -128,19 +129,6 @@ def _precisely(change: Change) -> Body:
 def _is_another(error: ClusterError) -> bool:
     """Whether the object isn't the one that was planned: 409 where it is gone or came, 422 where it was made anew."""
     return isinstance(error, Conflict) or any(cause.get("field") == "metadata.uid" for cause in error.causes)
-
-
-def _found(cluster: Cluster, resource: Resource, name: str, namespace: str) -> Body | None:
-    try:
-        return cluster.get(resource, name, namespace=namespace)
-    except NotFound:
-        return None
-
-
-def _is_ours(live: Body, change: Change) -> bool:
-    """Whether it is the project's: an earlier try of ours may have made it, and its answer been lost."""
-    labels = live["metadata"].get("labels", {})
-    return bool(labels.get(MANAGED_BY) == MANAGER and labels.get(PROJECT_LABEL) == change.project)
 
 
 def _delete(cluster: Cluster, resource: Resource, change: Change) -> None:

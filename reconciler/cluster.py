@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from reconciler.errors import NotFound
+
 Body = dict[str, Any]
 """One Kubernetes object, or a part of one, as plain JSON values."""
 
@@ -107,3 +109,11 @@ class Cluster(Protocol):
 
     def cut(self) -> None:
         """End every watch and log that is open now, from any thread: whoever reads one sees its end."""
+
+
+def find(cluster: Cluster, resource: Resource, name: str, namespace: str = "") -> Body | None:
+    """One object, None where it isn't there. Raises: ClusterError."""
+    try:
+        return cluster.get(resource, name, namespace=namespace)
+    except NotFound:
+        return None

@@ -253,3 +253,9 @@ class Report:
     outcomes: Sequence[Outcome] = ()
     applied: bool = False
     interrupted: bool = False
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether something stays undone: a kind that could not be listed, a change that failed or was skipped."""
+        undone = {Result.FAILED, Result.SKIPPED}
+        return bool(self.plan.unlisted) or any(outcome.result in undone for outcome in self.outcomes)

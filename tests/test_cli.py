@@ -24,6 +24,7 @@ from reconciler.kinds import JOB, WORKLOAD
 from tests.controlplane.plane import ROOT, Plane
 from tests.stage import KIM, PATIENCE_SECONDS, Run, Stage, raise_project, raise_queue, real_node
 from tests.terminal import on_terminal
+from tests.world import eventually
 
 DEFAULTS = json.dumps({"image": "example.org/train:1", "cpu": "1", "memory": "64Mi", "env": {"PRICE": "5$$"}})
 HEAVY = ("kubernetes", "pydantic", "git", "deepdiff", "rich")
@@ -460,6 +461,20 @@ def test_follow_ends_with_the_job_and_its_code(real: Stage) -> None:
     assert real.jobq("wait", name).code == 100
 
 
+def started_to_watch(stage: Stage, *words: str) -> subprocess.Popen[str]:
+    """Such a command, which has begun to watch what is in the project."""
+    since = stage.plane.mark()
+    process = stage.start(*words)
+
+    def watches() -> bool:
+        time.sleep(0.2)
+        asked = stage.plane.requests(since, user_agent="jobq/")
+        return any((one.verb, one.namespace) == ("watch", stage.project) for one in asked)
+
+    assert eventually(watches)
+    return process
+
+
 def test_logs_wait_for_the_start_and_say_why(real: Stage) -> None:
     """A job that waits for room is followed from its queue to its end."""
     first = submitted(real, "-g", "2", "--", "sleep", "60")
@@ -468,11 +483,11 @@ def test_logs_wait_for_the_start_and_say_why(real: Stage) -> None:
     early = real.jobq("logs", second)
     assert (early.code, "has printed nothing yet: it is Queued" in early.err) == (1, True)
     following = real.start("logs", "-f", second)
-    time.sleep(2)
+    assert following.stderr
+    assert any("insufficient unused quota for nvidia.com/gpu" in line for line in following.stderr)
     real.admin.delete(JOB, first, namespace=real.project)
     out, err = following.communicate(timeout=PATIENCE_SECONDS)
     assert (following.returncode, out) == (0, "done\n")
-    assert "insufficient unused quota for nvidia.com/gpu" in err
     assert f"{second}: Succeeded" in err
 
 
@@ -495,8 +510,7 @@ def test_wait_gives_up(real: Stage) -> None:
 def test_deleted_while_waiting(real: Stage) -> None:
     name = submitted(real, "--", "sleep", "30")
     until(real, name, "Running")
-    waiting = real.start("wait", name)
-    time.sleep(1.5)
+    waiting = started_to_watch(real, "wait", name)
     real.admin.delete(JOB, name, namespace=real.project)
     _, err = waiting.communicate(timeout=PATIENCE_SECONDS)
     assert (waiting.returncode, f"{name}: deleted" in err) == (103, True)
@@ -507,8 +521,7 @@ def test_stopped_while_waiting(real: Stage) -> None:
     """Deactivated in Kueue: the job is still there, and stopped once its pods are gone."""
     name = submitted(real, "--", "sh", "-c", PATIENT)
     until(real, name, "Running")
-    waiting = real.start("wait", name)
-    time.sleep(1.5)
+    waiting = started_to_watch(real, "wait", name)
     deactivate(real, name)
     _, err = waiting.communicate(timeout=PATIENCE_SECONDS)
     assert (waiting.returncode, f"{name}: Stopped" in err) == (103, True)

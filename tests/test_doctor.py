@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.administration.diagnosis import APPLYING, PLANNING, Diagnosis, Level, holds
 from reconciler.administration.doctor import diagnose
+from reconciler.administration.examine import examine_repository
 from reconciler.administration.facts import ClusterFacts, Facts, RepositoryFacts, Unknown
 from reconciler.cluster import Body, Resource
 from reconciler.kinds import (
@@ -28,7 +29,7 @@ from tests.laws import declared
 from tests.repository import Repository, project
 from tests.test_operator import jobq
 from tests.test_purge import API_SERVICE
-from tests.world import Run, World, eventually, install
+from tests.world import TODAY, Run, World, eventually, install
 
 CRD = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
 OK, WARNING, PROBLEM = Level.OK, Level.WARNING, Level.PROBLEM
@@ -231,24 +232,32 @@ def doctor(repo: Path, *words: str, **variables: str) -> Run:
     return jobq("doctor", "--repo", str(repo), *words, **({"KUBECONFIG": "/nonexistent"} | variables))
 
 
+def looked_at(repo: Path) -> Diagnosis:
+    """The first that is said of a repository that somebody has named, in this process; and that it is no good."""
+    facts = examine_repository(repo, "HEAD", TODAY, given=True)
+    first = next(one for one in diagnose(Facts(facts, Unknown("not asked"))) if one.level is not OK)
+    assert first.check == "repository"
+    return first
+
+
 def test_repository(repository: Repository, tmp_path: Path) -> None:
     """What git or the files say no to, doctor says too: exit 1, and nothing is taken for no projects."""
-    assert "has no commit yet" in doctor(repository.root).out
+    assert looked_at(tmp_path).level is PROBLEM
+    assert "has no commit yet" in looked_at(repository.root).text
     repository.declare(project("vision"))
     good = doctor(repository.root)
     assert (good.code, "declares 1 project for demo" in good.out) == (0, True)
     repository.write({"projects.d/new.yaml": project("new")})
-    assert "not committed: projects.d/new.yaml" in doctor(repository.root).out
+    assert "not committed: projects.d/new.yaml" in looked_at(repository.root).text
     repository.commit({"projects.d/vision.yaml": project("vision").replace("vision", "wision")})
     bad = doctor(repository.root, "-o", "json")
     assert (bad.code, bad.json["problems"]) == (1, 1)
     assert "1 problem in the declared files" in bad.json["findings"][0]["text"]
     assert "projects.d/vision.yaml" in bad.err
     repository.git("symbolic-ref", "HEAD", "refs/heads/gone")
-    gone = doctor(repository.root)
-    assert (gone.code, "names the branch gone" in gone.out) == (1, True)
-    assert "symbolic-ref HEAD refs/heads/main" in gone.out
-    assert doctor(tmp_path).code == 1
+    gone = looked_at(repository.root)
+    assert (gone.level, "names the branch gone" in gone.text) == (PROBLEM, True)
+    assert "symbolic-ref HEAD refs/heads/main" in gone.fix
 
 
 def test_templates_that_lag(repository: Repository) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cli import console
 from cli.exits import Exit, weightiest
-from reconciler.planned import Report, Result
+from reconciler.planned import Report
 from reconciler.report import as_json, as_markdown, as_text
 
 
@@ -27,7 +27,7 @@ def exit_code(report: Report, *, pending: bool = False) -> Exit:
 def _earned(report: Report, *, pending: bool) -> Iterator[Exit]:
     if report.interrupted:
         yield Exit.INTERRUPTED
-    if report.plan.unlisted or any(one.result in {Result.FAILED, Result.SKIPPED} for one in report.outcomes):
+    if report.incomplete:
         yield Exit.PARTLY
     if report.verdict.refusals:
         yield Exit.REFUSED

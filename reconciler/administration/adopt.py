@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from reconciler.administration.adoption import Adoptee, check_adoption
-from reconciler.cluster import Cluster
+from reconciler.cluster import Cluster, find
 from reconciler.comparing.holdings import name_of
-from reconciler.errors import Conflict, NotFound, Rejected, UsageError
+from reconciler.errors import Conflict, Rejected, UsageError
 from reconciler.guard import check_cluster, must_pass
 from reconciler.kinds import (
     BY_KIND,
@@ -49,11 +49,9 @@ def find_adoptee(
     """
     must_pass(check_cluster(declaration.settings, read_notes(cluster)))
     name = project.namespace
-    try:
-        namespace = cluster.get(NAMESPACE, name)
-    except NotFound as error:
-        hint = "reconcile makes it: jobq reconcile"
-        raise UsageError(f"there is no namespace {name} to adopt", hint=hint) from error
+    namespace = find(cluster, NAMESPACE, name)
+    if namespace is None:
+        raise UsageError(f"there is no namespace {name} to adopt", hint="reconcile makes it: jobq reconcile")
     labelled = cluster.list(NAMESPACE, labels=f"{PROJECT_LABEL}={project.name}").items
     inside = [manifest for manifest in manifests if manifest.ref.namespace == name]
     there = {_named(m.ref): reason for m in inside if (reason := _taken_over(cluster, m)) is not None}
@@ -94,9 +92,7 @@ def _taken_over(cluster: Cluster, manifest: Manifest) -> str | None:
     """None where no object of that name is there; ``""`` where it can become ours; else why it can't."""
     ref = manifest.ref
     resource = BY_KIND[ref.group, ref.kind].resource
-    try:
-        cluster.get(resource, ref.name, namespace=ref.namespace)
-    except NotFound:
+    if find(cluster, resource, ref.name, ref.namespace) is None:
         return None
     try:
         cluster.apply(resource, manifest.body, dry_run=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.comparing.holdings import Contents, name_of
-from reconciler.comparing.ownership import made_for, own_entry, project_of
+from reconciler.comparing.ownership import belongs_to, made_for, own_entry, project_of
 from reconciler.model import MANAGED_BY, MANAGER, PROJECT_LABEL, Body, Manifest, Project, Settings
 from reconciler.planned import Refusal
 from reconciler.planning.ending import is_ending, way_out_of, why_ending
@@ -44,8 +44,7 @@ class Adoptee:
     @property
     def done(self) -> bool:
         """Whether it has both labels already."""
-        live = self.namespace["metadata"].get("labels", {})
-        return all(live.get(key) == value for key, value in self.labels.items())
+        return belongs_to(self.namespace, self.project.name)
 
     @property
     def was_ours(self) -> bool:

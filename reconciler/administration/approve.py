@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from reconciler.cluster import Cluster
-from reconciler.errors import Conflict, NotFound
+from reconciler.cluster import Cluster, find
+from reconciler.errors import Conflict
 from reconciler.kinds import CONFIG_MAP
 from reconciler.model import SYSTEM_NAMESPACE
 from reconciler.notes import APPROVAL_NOTE, Approval, approval_note, approvals_of
@@ -27,10 +27,7 @@ def approve(cluster: Cluster, digest: str, by: str, now: datetime) -> Sequence[A
 
 
 def _noted(cluster: Cluster, approval: Approval) -> Sequence[Approval]:
-    try:
-        before = cluster.get(CONFIG_MAP, APPROVAL_NOTE, namespace=SYSTEM_NAMESPACE)
-    except NotFound:
-        before = None
+    before = find(cluster, CONFIG_MAP, APPROVAL_NOTE, SYSTEM_NAMESPACE)
     standing = approvals_of({APPROVAL_NOTE: before}) if before else ()
     others = (each for each in standing if each.digest != approval.digest and each.holds(approval.at.date()))
     approvals = [*others, approval]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
-from reconciler.cluster import Cluster
+from reconciler.cluster import Cluster, find
 from reconciler.comparing.holdings import Contents, admitted
-from reconciler.comparing.ownership import project_of
+from reconciler.comparing.ownership import belongs_to, relabelling
 from reconciler.errors import Conflict, NotFound, Unreachable, UsageError
 from reconciler.guard import check_cluster, must_pass
 from reconciler.kinds import (
@@ -78,10 +78,7 @@ def _namespace(cluster: Cluster, project: str, entry: Body | None) -> Body | Non
         labels = f"{MANAGED_BY}={MANAGER},{PROJECT_LABEL}={project}"
         found = next(iter(cluster.list(NAMESPACE, labels=labels).items), None)
         return None if found is None else {"apiVersion": NAMESPACE.api_version, "kind": NAMESPACE.kind, **found}
-    try:
-        return cluster.get(NAMESPACE, entry.get("data", {}).get("namespace", project))
-    except NotFound:
-        return None
+    return find(cluster, NAMESPACE, entry.get("data", {}).get("namespace", project))
 
 
 def _refusal(doomed: Doomed, today: date, *, declared: bool) -> Refusal | None:
@@ -105,12 +102,11 @@ def _refusal(doomed: Doomed, today: date, *, declared: bool) -> Refusal | None:
 
 
 def _not_ours(project: str, namespace: Body) -> Refusal | None:
-    name, labels = namespace["metadata"]["name"], namespace["metadata"].get("labels", {})
-    if labels.get(MANAGED_BY) == MANAGER and project_of(namespace) == project:
+    name = namespace["metadata"]["name"]
+    if belongs_to(namespace, project):
         return None
     text = f"namespace {name} doesn't carry jobq's labels of project {project}"
-    wanted = f"{MANAGED_BY}={MANAGER} {PROJECT_LABEL}={project}"
-    return Refusal(text, f"if it is that project's all the same: kubectl label --overwrite namespace {name} {wanted}")
+    return Refusal(text, f"if it is that project's all the same: {relabelling(name, project)}")
 
 
 def _held(namespace: Body, today: date) -> Refusal | None:

@@ -29,11 +29,21 @@ def is_labelled(live: Body) -> bool:
     return bool(labels.get(MANAGED_BY) == MANAGER and labels.get(PROJECT_LABEL))
 
 
+def belongs_to(live: Body, project: str) -> bool:
+    """Whether an object carries both of our labels, and they name this project."""
+    return is_labelled(live) and project_of(live) == project
+
+
 def is_adopted(namespace: Body) -> bool:
     """Whether an admin's `jobq project adopt` put our labels there."""
     path = ("f:metadata", "f:labels", f"f:{PROJECT_LABEL}")
     entries = namespace["metadata"].get("managedFields", ())
     return any(entry.get("manager") == PEOPLE and path in set(paths(entry.get("fieldsV1", {}))) for entry in entries)
+
+
+def relabelling(namespace: str, project: str) -> str:
+    """The command by which an admin gives a namespace that has lost our labels back to its project."""
+    return f"kubectl label --overwrite namespace {namespace} {MANAGED_BY}={MANAGER} {PROJECT_LABEL}={project}"
 
 
 def made_for(namespace: Body) -> str:

@@ -5,12 +5,9 @@ from fnmatch import fnmatchcase
 
 from reconciler.compare import Comparison, homeless_entries, is_ours, project_namespaces
 from reconciler.comparing.holdings import storage_size
-from reconciler.comparing.ownership import project_of
+from reconciler.comparing.ownership import project_of, relabelling
 from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION, noted_version
 from reconciler.model import (
-    MANAGED_BY,
-    MANAGER,
-    PROJECT_LABEL,
     Body,
     Declaration,
     ObjectRef,
@@ -189,7 +186,5 @@ def _homeless(declaration: Declaration, live: Mapping[ObjectRef, Body]) -> Itera
     """Archived projects whose namespace has lost its labels: what they hold is nobody's to repair or to purge."""
     for ref, name in homeless_entries(live).items():
         if ref.name not in declaration.projects:
-            wanted = f"{MANAGED_BY}={MANAGER} {PROJECT_LABEL}={ref.name}"
-            way_out = f"kubectl label --overwrite namespace {name} {wanted}"
-            text = f"namespace {name} has lost jobq's labels: left alone ({way_out})"
+            text = f"namespace {name} has lost jobq's labels: left alone ({relabelling(name, ref.name)})"
             yield Effect(EffectKind.HOMELESS, ref.name, text, Weight.WARNING)

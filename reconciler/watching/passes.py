@@ -10,7 +10,7 @@ from typing import Protocol
 
 from reconciler.errors import ClusterError, SourceError
 from reconciler.model import Problem
-from reconciler.planned import Report, Result
+from reconciler.planned import Report
 from reconciler.terms import Terms
 from reconciler.watching.fights import Fight, Fights
 from reconciler.watching.lease import Tenure
@@ -109,9 +109,6 @@ class State:
             self.passed = time.time()
 
 
-_UNDONE = {Result.FAILED, Result.SKIPPED}
-
-
 def result_of(attempt: Attempt) -> str:
     """The word for what a pass came to: see ``Passed``."""
     report = attempt.report
@@ -119,7 +116,7 @@ def result_of(attempt: Attempt) -> str:
         return "interrupted"
     if attempt.error is not None or any(isinstance(held.error, SourceError) for held in attempt.held_back):
         return "failed"
-    if report is not None and (report.plan.unlisted or any(one.result in _UNDONE for one in report.outcomes)):
+    if report is not None and report.incomplete:
         return "failed"
     if attempt.held_back or report is None or report.verdict.refusals:
         return "refused"
