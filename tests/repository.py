@@ -3,9 +3,11 @@
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from reconciler.model import Problem
 
 _IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false")
 
@@ -65,3 +67,8 @@ class Repository:
             path.unlink()
         named = {f"projects.d/{text.split('name: ', 1)[1].split(chr(10), 1)[0]}.yaml": text for text in projects}
         return self.commit({"jobq.toml": f'cluster = "{cluster}"\n{settings}', **named})
+
+
+def said(found: Sequence[Problem]) -> list[str]:
+    """Each problem as ``line:column reason (hint)``."""
+    return [f"{p.origin.line}:{p.origin.column} {p.reason}{f' ({p.hint})' if p.hint else ''}" for p in found]

@@ -17,7 +17,7 @@ from reconciler.declare import declare
 from reconciler.declaring.forms import schema
 from reconciler.errors import DeclarationInvalid
 from reconciler.model import Declaration, File, Problem, Project, Role, Snapshot, SubjectKind, WhenInactive
-from tests.repository import Repository, scrubbed
+from tests.repository import Repository, said, scrubbed
 
 SETTINGS = 'cluster = "demo"\n'
 HEAD = "apiVersion: jobq.io/v1alpha1\nkind: Project\nmetadata: {name: vision}\nspec:\n  clusterQueue: gpu-shared\n"
@@ -35,11 +35,6 @@ def problems(files: Mapping[str, str | bytes], settings: str = SETTINGS) -> list
     with pytest.raises(DeclarationInvalid) as invalid:
         declared(files, settings)
     return list(invalid.value.problems)
-
-
-def said(found: list[Problem]) -> list[str]:
-    """Each problem as ``line:column reason (hint)``."""
-    return [f"{p.origin.line}:{p.origin.column} {p.reason}{f' ({p.hint})' if p.hint else ''}" for p in found]
 
 
 def vision(spec: str, settings: str = SETTINGS) -> Project:

@@ -15,7 +15,7 @@ from reconciler.render import render
 from reconciler.source import templates
 from tests.fakes import FakeCluster
 from tests.laws import TODAY, elsewhere
-from tests.repository import project
+from tests.repository import project, said
 
 PACKAGED = templates(Snapshot("", {}), "project")
 SETTINGS = """\
@@ -46,10 +46,6 @@ def problems(settings: str, **files: Mapping[str, object]) -> list[Problem]:
     with pytest.raises(DeclarationInvalid) as invalid:
         declared(settings, files)
     return list(invalid.value.problems)
-
-
-def said(found: list[Problem]) -> list[str]:
-    return [f"{p.origin.line}:{p.origin.column} {p.reason}{f' ({p.hint})' if p.hint else ''}" for p in found]
 
 
 def manifests(settings: str, **files: Mapping[str, object]) -> dict[str, Body]:

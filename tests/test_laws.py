@@ -16,13 +16,13 @@ from reconciler.documents import dump, read_template
 from reconciler.guard import check
 from reconciler.model import MANAGED_BY, Answers, Declaration, Manifest, Observation, Settings, Snapshot
 from reconciler.plan import make_plan
-from reconciler.planned import Action, Report
+from reconciler.planned import Report
 from reconciler.render import Templates, render
 from reconciler.source import templates
 from reconciler.terms import Terms
 from tests.fakes import FakeCluster, all_live
 from tests.laws import TODAY, declarations, declared, repositories, texts
-from tests.world import World
+from tests.world import World, changed
 
 PACKAGED: Templates = templates(Snapshot("", {}), "project")
 Files = Mapping[str, Mapping[str, object]]
@@ -36,10 +36,6 @@ def passed(cluster: FakeCluster, declaration: Declaration, today: date = TODAY) 
     return cycle.reconcile_pass(
         cluster, cycle.Run(declaration, PACKAGED, today, terms=Terms(approved=report.plan.disruption)), stop
     )
-
-
-def changed(report: Report) -> list[tuple[Action, str]]:
-    return [(change.action, str(change.ref)) for change in report.plan.changes]
 
 
 steps = st.lists(st.tuples(repositories, st.integers(0, 2)), min_size=1, max_size=4)

@@ -13,10 +13,10 @@ from reconciler.cluster import Body
 from reconciler.comparing.ownership import is_equal, leaves
 from reconciler.kinds import BY_KIND
 from reconciler.model import Manifest
-from reconciler.planned import Action, Report, Weight
+from reconciler.planned import Action, Weight
 from tests.controlplane.api import Refused
 from tests.repository import project
-from tests.world import PAGES, SUCCESSES, World, listed
+from tests.world import PAGES, SUCCESSES, World, changed, listed
 
 CLEARED = json.dumps([{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}])
 VISION = project(
@@ -231,14 +231,10 @@ def sent(world: World, what: str) -> object:
     return said
 
 
-def of(report: Report) -> list[tuple[Action, str]]:
-    return [(change.action, str(change.ref)) for change in report.plan.changes]
-
-
 def in_sync(world: World) -> bool:
     """Whether a plan finds nothing, without a question to the server, and everything is provably as declared."""
     since = world.plane.mark()
-    found = of(world.plan())
+    found = changed(world.plan())
     live = world.live()
     equal = all(is_equal(manifest, live[manifest.ref]) for manifest in world.manifests())
     asked = [request for request in world.asked(since) if "jobq-reconciler" in request.user]
@@ -256,11 +252,11 @@ def test_deed(world: World, done: Deed) -> None:
     if done.found is None:
         before = world.versions()
         assert in_sync(world)
-        assert of(world.reconcile()) == []
+        assert changed(world.reconcile()) == []
         assert world.versions() == before
         return
     planned = world.plan()
-    assert of(planned) == [done.found]
+    assert changed(planned) == [done.found]
     assert planned.plan.changes[0].because.startswith(done.because)
     outcomes = world.reconcile().outcomes
     assert [outcome.error for outcome in outcomes if outcome.result not in SUCCESSES] == []
@@ -273,7 +269,7 @@ def test_foreign_access(world: World) -> None:
     world.reconcile()
     world.kubectl("create", "rolebinding", "-n", "vision", "guests", "--clusterrole=admin", "--user=eve")
     report = world.plan()
-    assert of(report) == []
+    assert changed(report) == []
     told = [str(effect) for effect in report.plan.effects]
     assert told == ["vision: foreign access, left alone: RoleBinding guests gives admin to eve"]
 
@@ -287,7 +283,7 @@ def test_project_label_removed(world: World) -> None:
     before = world.kubectl("get", *NAMESPACE, "-o", "json")
     report = world.reconcile()
     assert report.verdict.skipped == {"vision"}
-    assert of(report) == [(Action.CREATE, "LocalQueue speech/main")]
+    assert changed(report) == [(Action.CREATE, "LocalQueue speech/main")]
     assert world.kubectl("get", *NAMESPACE, "-o", "json") == before
 
 
@@ -316,7 +312,7 @@ def test_copies(world: World) -> None:
     world.kubectl("create", "-f", "-", given={"apiVersion": "v1", "kind": "ConfigMap", "metadata": entry})
     before = world.versions()
     report = world.reconcile()
-    assert of(report) == []
+    assert changed(report) == []
     told = [effect.text for effect in report.plan.effects if effect.weight is Weight.WARNING]
     assert sorted(text.split(" carries")[0] for text in told) == [
         "ConfigMap jobq-system/copy",
@@ -338,7 +334,7 @@ def test_restored_namespace_is_no_project(world: World) -> None:
     body = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": binding, "roleRef": role}
     world.kubectl("create", "-f", "-", given=body)
     before = world.versions()
-    assert of(world.reconcile()) == []
+    assert changed(world.reconcile()) == []
     assert world.versions() == before
 
 

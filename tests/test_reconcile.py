@@ -25,7 +25,7 @@ from reconciler.kubeconfig import Access, find_access
 from reconciler.planned import Action, Report, Result
 from tests.controlplane import pki
 from tests.repository import project
-from tests.world import PAGES, World, clear, eventually, install, listed
+from tests.world import PAGES, World, changed, clear, eventually, install, listed
 
 if TYPE_CHECKING:
     import subprocess
@@ -44,11 +44,6 @@ def many(**spec: object) -> list[str]:
 def size(world: World) -> int:
     """How many objects HEAD renders to."""
     return len(world.manifests())
-
-
-def of(report: Report) -> list[tuple[Action, str]]:
-    """The changes of a plan, short."""
-    return [(change.action, str(change.ref)) for change in report.plan.changes]
 
 
 # ------------------------------------------------------------------------------------------------ requests and writes
@@ -126,7 +121,7 @@ def test_fifty_projects(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert listed(world.asked(since)) == PAGES
     monkeypatch.setattr(kube, "PAGE", 20)
     since = world.plane.mark()
-    assert of(world.reconcile()) == []
+    assert changed(world.reconcile()) == []
     asked_pages = listed(world.asked(since))
     count = Counter(ref.kind for ref in world.live())
     pages = {kind: -(-count[kind] // 20) for kind in ("Namespace", "ServiceAccount", "LocalQueue", "RoleBinding")}
@@ -145,7 +140,7 @@ def test_one_changed_project_of_many(world: World) -> None:
     since = world.plane.mark()
     report = world.reconcile()
     differing = [(Action.UPDATE, "Namespace p07"), (Action.UPDATE, "ConfigMap jobq-system/p07")]  # source, displayName
-    assert of(report) == differing
+    assert changed(report) == differing
     assert Counter(request.verb for request in world.asked(since)) == {"list": PAGES.total(), "patch": 4 + STATE}
 
 
@@ -192,7 +187,7 @@ def test_stopped(world: World, number: signal.Signals) -> None:
     assert f"{MANY} projects on demo: {done} created, {size(world) - done} skipped, 0 unchanged" in out
     assert "run again to go on" in out
     assert f"{size(world) - done} created, {done} unchanged" in world.jobq("reconcile").out
-    assert of(world.plan()) == []
+    assert changed(world.plan()) == []
 
 
 # ------------------------------------------------------------------------------------------------ not ours
@@ -262,7 +257,7 @@ def test_object_that_is_gone_or_new_meanwhile(world: World) -> None:
     world.kubectl("create", "configmap", "-n", "jobq-system", "vision")
     outcomes = apply(world.cluster, changes, threading.Event())
     assert {outcome.result for outcome in outcomes} == {Result.CONFIGURED}, outcomes
-    assert of(world.plan()) == []
+    assert changed(world.plan()) == []
 
 
 def test_lost_answer_of_a_create(world: World) -> None:
@@ -272,7 +267,7 @@ def test_lost_answer_of_a_create(world: World) -> None:
     apply(world.cluster, changes[:1], threading.Event())
     outcomes = apply(world.cluster, changes, threading.Event())
     assert {outcome.result for outcome in outcomes} == {Result.CREATED}
-    assert of(world.plan()) == []
+    assert changed(world.plan()) == []
 
 
 def test_object_that_is_another_by_now(world: World) -> None:
@@ -289,7 +284,7 @@ def test_object_that_is_another_by_now(world: World) -> None:
     assert "another object by now" in outcome.error
     assert "jobq:viewer" in world.kubectl("get", "rolebinding", "-n", "vision", "-o", "name")
     world.reconcile()
-    assert of(world.plan()) == []
+    assert changed(world.plan()) == []
     assert world.kubectl("get", "rolebinding", "-n", "vision", "-o", "name") == ""
 
 
@@ -462,5 +457,5 @@ def test_busy_server(world: World) -> None:
     """A server that has just started, or is busy, is asked again; a plan doesn't fail for it."""
     world.repository.declare(project("vision"))
     busy = Busy(find_access(kubeconfig=str(world.kubeconfig)))
-    assert len(of(world.plan(cluster=busy))) == size(world)
+    assert len(changed(world.plan(cluster=busy))) == size(world)
     assert len(busy.turned_away) == len(PAGES)

@@ -24,7 +24,7 @@ from reconciler.kinds import CONFIG_MAP, PROJECT_KINDS
 from reconciler.kube import KubeCluster, connect
 from reconciler.lineage import kinship
 from reconciler.model import Manifest, ObjectRef
-from reconciler.planned import Outcome, Report, Result
+from reconciler.planned import Action, Outcome, Report, Result
 from reconciler.render import render
 from reconciler.terms import Terms
 from tests.controlplane.api import Api, Refused
@@ -156,6 +156,11 @@ def listed(requests: Sequence[Request]) -> Counter[str]:
     return Counter(
         request.resource if request.verb == "list" else f"{request.verb} {request.uri}" for request in requests
     )
+
+
+def changed(report: Report) -> list[tuple[Action, str]]:
+    """The changes of a plan, short."""
+    return [(change.action, str(change.ref)) for change in report.plan.changes]
 
 
 def eventually(true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
