@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.errors import PlanRefused
-from reconciler.model import Body, Declaration, Settings
+from reconciler.model import SYSTEM_NAMESPACE, Body, Declaration, Settings
 from reconciler.notes import Approval
 from reconciler.planned import Plan, Refusal, Verdict
 from reconciler.terms import Kinship, Relation, State, Terms
@@ -12,6 +12,7 @@ from reconciler.wording import shortened
 
 CLUSTER_NOTE = "jobq.cluster"
 """The ConfigMap in jobq-system that says which cluster this is; `jobq bootstrap` writes it."""
+_RIGHT_ONE = "choose the right one with --context or KUBECONFIG"
 ROLES_VERSION = 2
 """The version of the project roles that this jobq needs."""
 
@@ -27,13 +28,25 @@ def check_cluster(settings: Settings, notes: Mapping[str, Body]) -> Verdict:
         return Verdict((Refusal(text, f"if it is {settings.cluster}, an admin runs: jobq bootstrap --apply"),))
     data = note.get("data", {})
     if data.get("name") != settings.cluster:
-        text = f"this is cluster {data.get('name', '?')}, but jobq.toml is for {settings.cluster}"
-        return Verdict((Refusal(text, "choose the right one with --context or KUBECONFIG"),))
+        return Verdict((Refusal(_misnamed(settings, data), _RIGHT_ONE),))
     roles = data.get("roles", "0")
     if noted_version(roles) < ROLES_VERSION:
         text = f"the project roles here are version {roles}; this jobq needs {ROLES_VERSION}"
         return Verdict((Refusal(text, "an admin runs: jobq bootstrap --apply"),))
     return Verdict()
+
+
+def check_name(settings: Settings, note: Body) -> Verdict:
+    """Whether a cluster that has a name may be bootstrapped: a wrong context must not rename it."""
+    data = note.get("data", {})
+    if data.get("name", settings.cluster) == settings.cluster:
+        return Verdict()
+    forget = f"kubectl delete configmap -n {SYSTEM_NAMESPACE} {CLUSTER_NOTE}"
+    return Verdict((Refusal(_misnamed(settings, data), f"{_RIGHT_ONE}; if it is to have another name: {forget}"),))
+
+
+def _misnamed(settings: Settings, noted: Mapping[str, str]) -> str:
+    return f"this is cluster {noted.get('name', '?')}, but jobq.toml is for {settings.cluster}"
 
 
 def noted_version(said: str) -> int:
@@ -65,7 +78,7 @@ def check_state(commit: str, kinship: Kinship, state: State, version: str, terms
         refusals.append(Refusal(text.format(**words), way_out))
     if _is_older(version, state.version) and not terms.allow_older:
         text = f"jobq {state.version or '(unknown)'} has reconciled here; this is {version}, and may undo its work"
-        refusals.append(Refusal(text, "install that version; if the step back is meant: --allow-older"))
+        refusals.append(Refusal(text, "install that version; if the step back is meant: jobq reconcile --allow-older"))
     return Verdict(tuple(refusals))
 
 
@@ -74,19 +87,19 @@ _SHORT = 12
 _OUT_OF_ORDER = {
     Relation.PRECEDES: (
         "commit {new} is older than what was applied last, {last}: it would bring back what was taken away since",
-        "reconcile the newest commit; if the step back is meant: --rewind",
+        "reconcile the newest commit; if the step back is meant: jobq reconcile --rewind",
     ),
     Relation.DIVERGES: (
         "commit {new} doesn't come after the one that was applied last, {last}: another branch, or history rewritten",
-        "merge it into what was applied; if it is meant to take its place: --rewind",
+        "merge it into what was applied; if it is meant to take its place: jobq reconcile --rewind",
     ),
     Relation.UNRELATED: (
         "commit {new} has no history in common with the one that was applied last, {last}: another repository?",
-        "a cluster has one projects repository; if this one is to take over: --rewind",
+        "a cluster has one repository; if this one is to take over: jobq reconcile --rewind",
     ),
     Relation.ABSENT: (
         "{last}, the commit that was applied last, isn't here{trouble}: another repository, or history rewritten?",
-        "a cluster has one projects repository; fetch all of its branches; if this one is to take over: --rewind",
+        "a cluster has one repository; fetch all its branches; if this one takes over: jobq reconcile --rewind",
     ),
     Relation.UNKNOWN: (
         "commit {new} may be older than the one that was applied last, {last}: this clone is shallow{trouble}",
@@ -95,7 +108,10 @@ _OUT_OF_ORDER = {
 }
 
 
-_NO_COMMIT = ("jobq-system/jobq.state doesn't say which commit was applied last", "if this one may follow: --rewind")
+_NO_COMMIT = (
+    "jobq-system/jobq.state doesn't say which commit was applied last",
+    "if this one may follow: jobq reconcile --rewind",
+)
 
 
 def _is_older(version: str, last: str) -> bool:
@@ -145,5 +161,5 @@ def _disruption(plan: Plan, settings: Settings, approvals: Sequence[Approval], t
     if plan.restored:
         reasons.append(f"archived projects would come back with all they hold: {shortened(plan.restored)}")
     stale = f"; approved is another plan: {', '.join(map(str, approvals))}" if approvals else ""
-    way_out = f"read the plan; if it is meant: jobq approve {plan.disruption} (or reconcile --approved)"
+    way_out = f"read the plan; if it is meant: jobq approve {plan.disruption}"
     yield Refusal("; ".join(reasons) + stale, way_out)

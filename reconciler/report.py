@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from reconciler.model import Problem
-from reconciler.planned import Action, Change, Effect, Outcome, Plan, Report, Result, Verdict, Weight
+from reconciler.planned import Action, Change, Effect, EffectKind, Outcome, Plan, Report, Result, Verdict, Weight
 from reconciler.planning.folding import fold_changes, fold_effects, totals_of, totals_text
 from reconciler.wording import counted
 
@@ -69,8 +69,11 @@ def summary(report: Report) -> str:
     refused = len(report.verdict.skipped)
     held = sum(refusal.only != "" for refusal in report.verdict.refusals)
     parts = [*_totals(report), f"{plan.unchanged} unchanged"]
-    parts += [f"{number} {word}" for number, word in ((refused, "refused"), (held, "held back")) if number]
-    return f"{where}: {', '.join(parts)}"
+    on_hold = _on_hold(plan)
+    counts = ((refused, "refused"), (held, "held back"), (on_hold, "on hold"))
+    parts += [f"{number} {word}" for number, word in counts if number]
+    whole = "refused, so nothing is written: " if report.verdict.refused else ""
+    return f"{where}: {whole}{', '.join(parts)}"
 
 
 def _totals(report: Report) -> list[str]:
@@ -80,7 +83,11 @@ def _totals(report: Report) -> list[str]:
     else:
         planned = Counter(change.action for change in report.plan.changes)
         totals = [f"{planned[action]} {_VERBS[action]}" for action in Action if planned[action]]
-    return totals or ([] if report.verdict.refusals else ["in sync"])
+    return totals or ([] if report.verdict.refusals or _on_hold(report.plan) else ["in sync"])
+
+
+def _on_hold(plan: Plan) -> int:
+    return sum((effect.kind, effect.weight) == (EffectKind.HELD, Weight.WARNING) for effect in plan.effects)
 
 
 def _total_lines(plan: Plan) -> Iterator[str]:

@@ -93,6 +93,12 @@ def test_healthy() -> None:
     assert checks >= {"fair-sharing", "priorities"}
 
 
+def test_not_bootstrapped() -> None:
+    """Where the cluster has no note yet, what the reconciler may not do says nothing of the policies."""
+    found = diagnose(Facts(REPOSITORY, replace(HEALTHY, notes={}, fenced=UNSEEN)))
+    assert "fences" not in {one.check for one in found}
+
+
 def noted(**data: str) -> dict[str, object]:
     note = {"name": DECLARATION.settings.cluster, "roles": "99", "policies": "99", **data}
     return {"notes": {"jobq.cluster": {"data": note}}}
@@ -377,6 +383,7 @@ def test_researcher(world: World) -> None:
     assert {one["level"] for several in findings.values() for one in several} == {"warning"}, findings
     assert run.code == 0
     assert findings.keys() >= {"installation", "fences", "rights", "kueue"}
+    assert findings["installation"][0]["fix"] == "ask as an administrator: jobq doctor --context NAME"
     assert "you may not plan" in findings["rights"][0]["text"]
 
 

@@ -22,6 +22,7 @@ from reconciler.kubeconfig import find_access
 from reconciler.model import ObjectRef
 from reconciler.notes import Approval, approval_note
 from reconciler.planned import Action, Change, Outcome, Plan, Refusal, Report, Result, Verdict
+from reconciler.report import summary
 from reconciler.terms import Terms
 from tests.controlplane.plane import ROOT
 from tests.repository import Repository, project, scrubbed
@@ -116,7 +117,7 @@ def test_another_repository(advanced: World, tmp_path: Path) -> None:
     run = other.jobq("reconcile")
     assert run.code == Exit.REFUSED
     assert "another repository" in run.out
-    assert "a cluster has one projects repository" in run.out
+    assert "a cluster has one repository" in run.out
     assert "art" not in {ref.name for ref in advanced.live()}
 
 
@@ -326,7 +327,10 @@ def test_held(repaired: World) -> None:
     ]
     assert may_run_jobs(repaired, "lee@example.org")
     assert exit_code(report) == Exit.DONE
-    assert repaired.reconcile(date(2027, 1, 18)).plan.changes == ()
+    again = repaired.reconcile(date(2027, 1, 18))
+    assert again.plan.changes == ()
+    assert summary(again).endswith(" unchanged, 1 on hold")
+    assert "in sync" not in summary(again)
     assert repaired.reconcile(date(2027, 1, 19)).plan.changes
     assert not may_run_jobs(repaired, "lee@example.org")
     [past] = [str(e) for e in repaired.plan(date(2027, 1, 19)).plan.effects if e.kind == "held"]

@@ -121,6 +121,7 @@ def test_uncommitted_is_told(repository: Repository) -> None:
     assert "not committed, so no part of this run: projects.d/new.yaml" in run.err
     assert "project new" not in run.out
     assert "new: created" in on(repository, "plan", "--offline", "--work-tree").out
+    assert on(repository, "plan", "--offline", "--work-tree", "--ref", "main").code == 2
 
 
 def test_from_a_hook(repository: Repository, tmp_path: Path) -> None:

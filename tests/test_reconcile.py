@@ -318,6 +318,17 @@ def test_wrong_cluster(world: World, command: str) -> None:
     assert only_the_notes(world, since)
 
 
+def test_bootstrap_of_the_wrong_cluster(world: World) -> None:
+    """A cluster that has a name isn't given another by a wrong context: exit 4, no write, and how to rename it."""
+    world.repository.declare(project("vision"), cluster="elsewhere")
+    since = world.plane.mark()
+    run = world.jobq("bootstrap", "--apply", kubeconfig=world.plane.kubeconfig)
+    assert run.code == Exit.REFUSED
+    assert "this is cluster demo, but jobq.toml is for elsewhere" in run.err
+    assert "kubectl delete configmap -n jobq-system jobq.cluster" in run.err
+    assert world.writes(since) == []
+
+
 def test_cluster_without_a_name(nameless: World) -> None:
     """A cluster that was never bootstrapped is refused before anything else is asked: exit 4, with the command."""
     nameless.repository.declare(project("vision"))

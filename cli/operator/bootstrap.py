@@ -34,7 +34,9 @@ def bootstrap(
     if not apply:
         console.out(dump(bodies).rstrip("\n"))
         return
-    stage.install(connect(kubeconfig=kubeconfig, context=context), bodies, _told)
+    cluster = connect(kubeconfig=kubeconfig, context=context)
+    stage.check_cluster(cluster, settings)
+    stage.install(cluster, bodies, _told)
     if not no_policies:
         reconciler = connect(kubeconfig=kubeconfig, context=context, as_user=settings.reconciler)
         if not stage.await_policies(reconciler, time.sleep):

@@ -38,7 +38,10 @@ def drift(
             found = read_commit(repo, commit)
         except SourceError as error:
             text = f"{commit[:12] or '(none)'}, the commit that was applied last, can't be read: {error}"
-            raise SourceError(text, hint="is this the cluster's repository? then: git fetch --unshallow") from error
+            raise SourceError(
+                text,
+                hint="is this the cluster's repository? then: git fetch; in a shallow clone: git fetch --unshallow",
+            ) from error
         return found.declaration, found.templates
 
     report = drift_pass(connect(kubeconfig=kubeconfig, context=context), applied, clock.today())

@@ -44,6 +44,10 @@ def plan(
         _must_fit(before, ref, offline=offline, work_tree=work_tree)
         report = imagine.between(repo, before, after or "HEAD", terms.only)
     else:
+        if work_tree and ref != "HEAD":
+            raise UsageError(
+                "--work-tree and --ref name different files: give one of them", hint="jobq plan --work-tree"
+            )
         tree = read_tree(repo) if work_tree else read_commit(repo, ref)
         if offline:
             report = imagine.alone(tree, terms.only)

@@ -58,7 +58,11 @@ def _declared(name: str, projects: Mapping[str, Project]) -> Project:
     if name in projects:
         return projects[name]
     near = nearest(name, projects)
-    hint = f"did you mean {near}?" if near else f"write projects.d/{name}.yaml first: what it says is what will be"
+    hint = (
+        f"did you mean {near}?"
+        if near
+        else f"write and commit projects.d/{name}.yaml first: what it says is what will be"
+    )
     raise UsageError(f"no project {name} is declared", hint=hint)
 
 

@@ -4,17 +4,18 @@ from collections.abc import Callable, Sequence
 
 from reconciler.cluster import Cluster
 from reconciler.errors import Forbidden, NotFound, RenderError
-from reconciler.guard import POLICIES_VERSION, ROLES_VERSION
+from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION, ROLES_VERSION, check_name, must_pass
 from reconciler.kinds import (
     ADMISSION_BINDING,
     ADMISSION_POLICY,
     BOOTSTRAP_KINDS,
+    CONFIG_MAP,
     KUEUE_NAMESPACE,
     MUTATING_BINDING,
     MUTATING_POLICY,
     NAMESPACE,
 )
-from reconciler.model import Body, Origin, Settings
+from reconciler.model import SYSTEM_NAMESPACE, Body, Origin, Settings
 from reconciler.render import Templates, render_bootstrap
 
 _JOB_KINDS = (
@@ -52,6 +53,15 @@ def bootstrap(settings: Settings, templates: Templates, *, policies: bool = True
             raise RenderError(text, origin=Origin("templates/bootstrap"))
     kept = [body for body in bodies if policies or body["kind"] not in _POLICY_KINDS]
     return sorted(kept, key=lambda body: order[body["apiVersion"], body["kind"]])
+
+
+def check_cluster(cluster: Cluster, settings: Settings) -> None:
+    """Nothing, where the cluster has no name yet or that of the settings. Raises: PlanRefused, ClusterError."""
+    try:
+        note = cluster.get(CONFIG_MAP, CLUSTER_NOTE, namespace=SYSTEM_NAMESPACE)
+    except NotFound:
+        return
+    must_pass(check_name(settings, note))
 
 
 def install(cluster: Cluster, bodies: Sequence[Body], told: Callable[[Body, str], None]) -> None:

@@ -231,7 +231,7 @@ def _without(body: Body) -> str | None:
 
 def fences(seen: ClusterFacts) -> Iterator[Diagnosis]:
     """Whether the policies act: installed is not enough."""
-    if _policies(seen) == "none":
+    if _policies(seen) == "none" or CLUSTER_NOTE not in known(seen.notes, {CLUSTER_NOTE: {}}):
         return
     if isinstance(seen.fenced, Unknown):
         if not seen.fenced.absent:

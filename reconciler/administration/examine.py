@@ -12,7 +12,7 @@ from reconciler.administration.facts import ClusterFacts, RepositoryFacts, Unkno
 from reconciler.cluster import Body, Cluster
 from reconciler.comparing.ownership import leaves
 from reconciler.declare import declare
-from reconciler.errors import ClusterError, DeclarationInvalid, JobqError, NotFound
+from reconciler.errors import ClusterError, DeclarationInvalid, Forbidden, JobqError, NotFound
 from reconciler.kinds import (
     BOOTSTRAP_KINDS,
     BY_KIND,
@@ -104,7 +104,8 @@ def _known(question: Callable[[], Any]) -> Any:  # noqa: ANN401 - each question 
     try:
         return question()
     except ClusterError as error:
-        return Unknown(str(error), error.hint, absent=isinstance(error, NotFound))
+        hint = "" if isinstance(error, Forbidden) else error.hint
+        return Unknown(str(error), hint, absent=isinstance(error, NotFound))
 
 
 def _user(cluster: Cluster) -> str:

@@ -54,9 +54,9 @@ def managed(facts: Facts, seen: ClusterFacts) -> Iterator[Diagnosis]:
     if not labels or LOCAL_QUEUE.plural not in known(seen.kueue_plurals, ()):
         return
     if seen.configuration is None:
-        text = "Kueue's configuration can't be read, so neither whether it manages the projects' namespaces"
+        text = "whether Kueue manages the projects' namespaces: not known, its configuration can't be read"
         why = "where it doesn't, jobs without a queue run outside quota, and others may wait for ever"
-        fix = "kubectl -n kueue-system get configmap kueue-manager-config -o yaml: see managedJobsNamespaceSelector"
+        fix = "see managedJobsNamespaceSelector in: kubectl -n kueue-system get configmap kueue-manager-config -o yaml"
         yield warning("managed-namespaces", text, why, fix)
         return
     selector = seen.configuration.get("managedJobsNamespaceSelector") or {}
