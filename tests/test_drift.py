@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli.exits import Exit
+from cli.operator.plan import plan
+from reconciler.errors import UsageError
 from reconciler.kinds import CONFIG_MAP
 from tests.repository import Repository, project
 from tests.test_operator import on
@@ -140,11 +143,17 @@ def test_proposal_that_is_none(proposed: Repository) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
-    [["--from", "main"], ["--to", "main", "--offline"], ["--from", "main", "--offline", "--work-tree"],
-     ["--from", "main", "--offline", "--ref", "main"], ["--offline", "--only", "nobody"]],
-)  # fmt: skip
-def test_two_commits_misused(proposed: Repository, words: list[str]) -> None:
+    "options",
+    [
+        {"before": "main"},
+        {"after": "main", "offline": True},
+        {"before": "main", "offline": True, "work_tree": True},
+        {"before": "main", "offline": True, "ref": "main"},
+        {"offline": True, "only": "nobody"},
+    ],
+)
+def test_two_commits_misused(proposed: Repository, options: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     """Options that don't go together, and names that nobody has, are usage errors."""
-    run = on(proposed, "plan", *words)
-    assert (run.code, run.out) == (Exit.USAGE, "")
+    with pytest.raises(UsageError):
+        plan(repo=proposed.root, **options)
+    assert capsys.readouterr().out == ""

@@ -153,7 +153,7 @@ def test_bombs(text: str) -> None:
     tracemalloc.stop()
     assert said.startswith("6:1: ")
     assert BOMBS[text] in said
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     assert peak < 50_000_000
 
 

@@ -666,9 +666,9 @@ def test_deletion(lab: Lab) -> None:
     for name, grace in ((polite, 30), (stubborn, 2)):
         lab.api.call("DELETE", lab.path("pods", name), {"gracePeriodSeconds": grace})
     until(lambda: not lab.api.succeeds(lab.path("pods", polite)))
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 15  # of thirty
     until(lambda: not lab.api.succeeds(lab.path("pods", stubborn)))
-    assert 1.9 < time.monotonic() - began < 5
+    assert 1.9 < time.monotonic() - began < 30  # of sixty
 
 
 def test_forced_deletion_leaves_nothing(lab: Lab) -> None:
