@@ -1,20 +1,15 @@
 """The port to the API server over the official client's raw calls: one attempt, bounded time, plain JSON values."""
 
 import re
-import ssl
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 import urllib3
-from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.client.rest import RESTResponse
 
@@ -29,8 +24,12 @@ from reconciler.errors import (
     Unauthorized,
     Unreachable,
 )
-from reconciler.kubeconfig import Access, find_access
+from reconciler.kubeconfig import find_access
 from reconciler.model import MANAGER, PEOPLE
+from reconciler.reaching.access import Access
+from reconciler.reaching.proxies import without_password
+from reconciler.reaching.transport import Transport
+from reconciler.reaching.trouble import no_answer, valid_until
 
 PAGE = 500
 LISTS = 4
@@ -50,26 +49,6 @@ _ANSWERS: Mapping[int, type[ClusterError]] = {
     409: Conflict,
     410: Expired,
 }
-_RIGHT_PLACE = "is the network (a VPN?) up, and is this the right context?"
-_TROUBLES = (
-    ("certificate has expired", "the server's certificate has expired", "only the cluster's admins can renew it"),
-    (
-        r"certificate verify failed: ([^(]+?) \(",
-        r"the server's certificate isn't trusted: \1",
-        "is this the right server? its authority stands in the kubeconfig",
-    ),
-    (
-        "alert.*certificate|certificate.*alert",
-        "the server doesn't take the client certificate",
-        "get a new one; it may have expired",
-    ),
-    ("(?i)wrong version number|record layer failure|packet length too long", "it speaks no HTTPS", _RIGHT_PLACE),
-    ("(?i)name resolution|not known|getaddrinfo", "its name can't be resolved", _RIGHT_PLACE),
-    ("(?i)connection refused|actively refused", "connection refused", _RIGHT_PLACE),
-)
-"""Words of OpenSSL and the operating system -> what they mean, and what to do."""
-_VALIDITY = re.compile(rb"(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)")
-
 OnWarning = Callable[[str], None]
 T = TypeVar("T")
 
@@ -115,16 +94,19 @@ def connect(
     workers: int = 16,
     on_warning: OnWarning = lambda _: None,
     as_user: str = "",
+    as_groups: Sequence[str] = (),
+    impersonating: str = "",
 ) -> "KubeCluster":
     """The cluster that kubectl would ask with the same words, as the same user. No request is made.
 
-    ``as_user`` is impersonated, which the identity found must have the right to do.
+    ``as_user`` and ``as_groups`` are what kubectl's ``--as`` and ``--as-group`` are. ``impersonating`` is impersonated
+    instead of whomever else: the identity found must have the right to do so.
     ``on_warning`` is called with each ``Warning`` the server sends, from the thread that asked.
     Raises: ClusterError where no server, or no identity, can be found: jobq never asks anonymously.
     """
-    access = find_access(kubeconfig=kubeconfig, context=context)
-    if as_user:
-        access = replace(access, impersonate=(("Impersonate-User", as_user),))
+    access = find_access(kubeconfig=kubeconfig, context=context, as_user=as_user, as_groups=as_groups)
+    if impersonating:
+        access = replace(access, impersonate=(("Impersonate-User", impersonating),))
     return KubeCluster(access, workers=workers, on_warning=on_warning)
 
 
@@ -134,7 +116,7 @@ class KubeCluster:
     def __init__(self, access: Access, *, workers: int = 16, on_warning: OnWarning = lambda _: None) -> None:
         self._access = access
         self._on_warning = on_warning
-        self._client = _client(access, workers)
+        self._transport = Transport(access, workers)
         self._agent = f"{MANAGER}/{version('jobq')}"
         self._streams: set[urllib3.BaseHTTPResponse] = set()
 
@@ -150,7 +132,7 @@ class KubeCluster:
 
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""
-        self._client.close()
+        self._transport.close()
 
     def cut(self) -> None:
         """End every watch and log that is open now, from any thread: whoever reads one sees its end."""
@@ -273,7 +255,7 @@ class KubeCluster:
         }
         doing = f"read the log of {_named(namespace, pod)}"
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
-        with self._stream(path, doing, query, None if follow else ANSWER_SECONDS) as answer, self._transport(doing):
+        with self._stream(path, doing, query, None if follow else ANSWER_SECONDS) as answer, self._answering(doing):
             yield from _pieces(answer)
 
     def _body(
@@ -299,7 +281,7 @@ class KubeCluster:
         content: str = "",
         accept: str = _JSON,
     ) -> bytes:
-        with self._transport(doing):
+        with self._answering(doing):
             answer = self._call(method, path, query, ANSWER_SECONDS, body, content, accept=accept)
             data: bytes = answer.read()
         if answer.status >= 400:  # noqa: PLR2004 - HTTP's border
@@ -310,7 +292,7 @@ class KubeCluster:
     def _stream(
         self, path: str, doing: str, query: Mapping[str, str], silence: float | None
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        with self._transport(doing):
+        with self._answering(doing):
             answer = self._call("GET", path, query, silence, None, "", encoding="identity")
             if answer.status >= 400:  # noqa: PLR2004 - HTTP's border
                 self._refuse(doing, answer.status, answer.read(), answer.headers)
@@ -333,32 +315,22 @@ class KubeCluster:
         accept: str = _JSON,
     ) -> RESTResponse:
         asked = urlencode({key: value for key, value in query.items() if value})
-        headers = self._headers(encoding, content, accept)
+        headers = {"User-Agent": self._agent, "Accept": f"{accept}, */*", "Accept-Encoding": encoding}
+        if content:
+            headers["Content-Type"] = content
         url = f"{self._access.server}{path}{'?' if asked else ''}{asked}"
-        answer = self._client.call_api(method, url, headers, body, _request_timeout=(CONNECT_SECONDS, silence))
+        answer = self._transport.request(method, url, headers, body, (CONNECT_SECONDS, silence))
         for text in answer.headers.getlist("Warning"):
             self._on_warning(_warning_text(text))
         return answer
 
-    def _headers(self, encoding: str, content: str, accept: str) -> urllib3.HTTPHeaderDict:
-        headers = urllib3.HTTPHeaderDict(
-            {"User-Agent": self._agent, "Accept": f"{accept}, */*", "Accept-Encoding": encoding}
-        )
-        if content:
-            headers["Content-Type"] = content
-        if identity := _authorization(self._access):
-            headers["Authorization"] = identity
-        for key, value in self._access.impersonate:
-            headers.add(key, value)
-        return headers
-
     @contextmanager
-    def _transport(self, doing: str) -> Iterator[None]:
+    def _answering(self, doing: str) -> Iterator[None]:
         """What the client raises where no answer came, as Unreachable."""
         try:
             yield
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
-            text, hint = _no_answer(error)
+            text, hint = no_answer(error, CONNECT_SECONDS, ANSWER_SECONDS)
             raise Unreachable(f"can't {doing}: {text} ({self._where})", hint=hint) from error
 
     def _decode(self, doing: str, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
@@ -390,73 +362,8 @@ class KubeCluster:
 
     @property
     def _where(self) -> str:
-        return f"{self.address}, context {self.context}"
-
-
-def _client(access: Access, workers: int) -> ApiClient:
-    configuration = Configuration(
-        host=access.server,
-        retries=False,  # otherwise a lost DELETE is silently sent four times
-        verify_ssl=not access.insecure,
-        tls_server_name=access.server_name or None,
-        connection_pool_maxsize=workers,
-        proxy=access.proxy or ("" if _is_loopback(access.server) else None),
-    )
-    configuration.keep_alive = True  # a followed log may be silent for days, and its connection die meanwhile
-    client = ApiClient(configuration)
-    if access.server.startswith("https:"):
-        client.rest_client.pool_manager.connection_pool_kw["ssl_context"] = _tls(access)
-    if access.insecure:
-        warnings.filterwarnings("ignore", category=urllib3.exceptions.InsecureRequestWarning)
-    return client
-
-
-def _tls(access: Access) -> ssl.SSLContext:
-    """One context for all connections; keys given as data touch the disk only while they are read.
-
-    Python 3.13's VERIFY_X509_STRICT stays off: many clusters' own authorities lack a key identifier.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if access.insecure:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        elif access.authority:
-            context.load_verify_locations(cadata=access.authority.decode("ascii", errors="replace"))
-        else:
-            context.load_default_certs()
-        if access.certificate:
-            _load_identity(context, access)
-    except (ssl.SSLError, ValueError) as error:
-        raise Unauthorized(f"the certificates of context {access.context!r} can't be used: {error}") from error
-    return context
-
-
-def _load_identity(context: ssl.SSLContext, access: Access) -> None:
-    with TemporaryDirectory(prefix="jobq-") as folder:
-        pem = Path(folder, "identity.pem")
-        pem.touch(mode=0o600)
-        pem.write_bytes(access.certificate + b"\n" + access.key)
-        context.load_cert_chain(pem, password=lambda: "")  # an encrypted key is an error, not a prompt
-
-
-def _is_loopback(server: str) -> bool:
-    """Go's clients never send these through a proxy of the environment."""
-    host = urlsplit(server).hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")
-
-
-def _authorization(access: Access) -> str:
-    """Read anew each time: tokens in files are replaced while a process runs."""
-    if access.token:
-        return f"Bearer {access.token}"
-    if access.token_file:
-        try:
-            return f"Bearer {access.token_file.read_text().strip()}"
-        except OSError as error:
-            raise Unauthorized(f"the token file {access.token_file} can't be read: {error.strerror}") from error
-    if access.basic:
-        return str(urllib3.make_headers(basic_auth=":".join(access.basic))["authorization"])
-    return ""
+        by = f", by proxy {without_password(self._access.proxy)}" if self._access.proxy else ""
+        return f"{self.address}, context {self.context}{by}"
 
 
 def _path(resource: Resource, namespace: str = "", name: str = "", subresource: str = "") -> str:
@@ -507,27 +414,6 @@ def _warning_text(header: str) -> str:
     return re.sub(r"\\(.)", r"\1", match[1]) if match else header
 
 
-def _no_answer(error: Exception) -> tuple[str, str]:
-    """What happened, and what to do, where no answer came."""
-    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return f"no answer within {ANSWER_SECONDS} s", "it may have been done nevertheless: look before trying again"
-    text = _chain(error)
-    for sign, meaning, hint in _TROUBLES:
-        if match := re.search(sign, text):
-            return match.expand(meaning), hint
-    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
-        return f"no connection within {CONNECT_SECONDS} s", _RIGHT_PLACE
-    return f"the connection broke ({type(error).__name__})", "look at what was done, then try again"
-
-
-def _chain(error: BaseException | None) -> str:
-    texts = []
-    while error is not None:
-        texts.append(str(error))
-        error = error.__cause__ or error.__context__
-    return " ".join(texts)
-
-
 def _explained(kind: type[ClusterError], status: _Status, access: Access) -> tuple[str, str]:
     """The server's words, and what to do."""
     if kind is Unauthorized:
@@ -544,18 +430,5 @@ def _explained(kind: type[ClusterError], status: _Status, access: Access) -> tup
 
 def _identity(access: Access) -> str:
     who = f" (user {access.user!r} of the kubeconfig" if access.user else " (the pod's ServiceAccount"
-    end = _valid_until(access.certificate)
+    end = valid_until(access.certificate)
     return f"{who}{f', certificate valid until {end}' if end else ''})"
-
-
-def _valid_until(certificate: bytes) -> str:
-    """A PEM certificate's notAfter in UTC, as people write it; ``""`` where it can't be told."""
-    try:
-        dates = _VALIDITY.search(ssl.PEM_cert_to_DER_cert(certificate.decode().strip()))
-    except ValueError:
-        return ""
-    if dates is None:
-        return ""
-    short, long = dates[3], dates[4]
-    digits = long.decode() if long else f"{'19' if short >= b'50' else '20'}{short.decode()}"
-    return f"{digits[:4]}-{digits[4:6]}-{digits[6:8]} {digits[8:10]}:{digits[10:12]} UTC"

@@ -9,196 +9,93 @@ import base64
 import binascii
 import difflib
 import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
 from reconciler.errors import ClusterError
+from reconciler.reaching.access import Access, Plugin
+from reconciler.reaching.files import Cluster, Exec, Merged, Said, User, merge
+from reconciler.reaching.proxies import configured_proxy, environment_proxy
 
 IN_CLUSTER = "in-cluster"
 NO_CLUSTER = "no cluster is configured"
 """How the message begins where nobody has named one anywhere."""
 _POD_IDENTITY = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_HOME_FILE = Path(".kube", "config")
+_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+_MODES = ("Never", "IfAvailable", "Always")
+_PLUGINS_OWN = "client.authentication.k8s.io/exec"
+"""The extension of a cluster that its plugins are told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """One server and one identity. PEM as bytes; ``proxy`` is ``""`` where the environment decides."""
-
-    server: str
-    context: str
-    user: str = ""
-    authority: bytes = b""
-    insecure: bool = False
-    server_name: str = ""
-    proxy: str = ""
-    certificate: bytes = field(default=b"", repr=False)
-    key: bytes = field(default=b"", repr=False)
-    token: str = field(default="", repr=False)
-    token_file: Path | None = None
-    basic: tuple[str, str] | None = field(default=None, repr=False)
-    impersonate: Sequence[tuple[str, str]] = ()
-
-
-class _Cluster(msgspec.Struct, rename="kebab"):
-    server: str = ""
-    certificate_authority: str = ""
-    certificate_authority_data: str = ""
-    insecure_skip_tls_verify: bool = False
-    tls_server_name: str = ""
-    proxy_url: str = ""
-
-
-class _User(msgspec.Struct, rename="kebab"):
-    client_certificate: str = ""
-    client_certificate_data: str = ""
-    client_key: str = ""
-    client_key_data: str = ""
-    token: str = ""
-    token_file: str = msgspec.field(name="tokenFile", default="")
-    username: str = ""
-    password: str = ""
-    exec: object = None
-    auth_provider: object = None
-    act_as: str = msgspec.field(name="as", default="")
-    as_uid: str = ""
-    as_groups: list[str] = []
-    as_user_extra: dict[str, list[str]] = {}
-
-
-class _Context(msgspec.Struct, rename="kebab"):
-    cluster: str = ""
-    user: str = ""
-
-
-class _NamedCluster(msgspec.Struct):
-    name: str
-    cluster: _Cluster | None = None
-
-
-class _NamedUser(msgspec.Struct):
-    name: str
-    user: _User | None = None
-
-
-class _NamedContext(msgspec.Struct):
-    name: str
-    context: _Context | None = None
-
-
-class _File(msgspec.Struct, rename="kebab"):
-    clusters: list[_NamedCluster] | None = None
-    users: list[_NamedUser] | None = None
-    contexts: list[_NamedContext] | None = None
-    current_context: str | None = None
-
-
-@dataclass(slots=True)
-class _Merged:
-    """All files as one; a cluster and a user come with the folder where their relative paths start."""
-
-    paths: Sequence[Path]
-    found: bool
-    current: str = ""
-    clusters: dict[str, tuple[Path, _Cluster]] = field(default_factory=dict)
-    users: dict[str, tuple[Path, _User]] = field(default_factory=dict)
-    contexts: dict[str, _Context] = field(default_factory=dict)
-
-    @property
-    def place(self) -> str:
-        """The files, as errors name them."""
-        return ", ".join(map(str, self.paths))
-
-    def add(self, path: Path, file: _File) -> None:
-        """What an earlier file said stays."""
-        self.current = self.current or file.current_context or ""
-        for cluster in file.clusters or ():
-            self.clusters.setdefault(cluster.name, (path.parent, cluster.cluster or _Cluster()))
-        for user in file.users or ():
-            self.users.setdefault(user.name, (path.parent, user.user or _User()))
-        for context in file.contexts or ():
-            self.contexts.setdefault(context.name, context.context or _Context())
-
-
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    access: Access
-    folder: Path
-    cluster: _Cluster
-
-
-def find_access(*, kubeconfig: str = "", context: str = "", environ: Mapping[str, str] = os.environ) -> Access:
-    """Server and identity as ``--kubeconfig``, ``--context`` and the environment mean them. Raises: ClusterError."""
-    merged = _merge(kubeconfig, environ)
+def find_access(
+    *,
+    kubeconfig: str = "",
+    context: str = "",
+    as_user: str = "",
+    as_groups: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+) -> Access:
+    """Server and identity as kubectl's options of these names and the environment mean them. Raises: ClusterError."""
+    merged = merge(kubeconfig, environ)
+    acting = User(act_as=as_user, as_groups=list(as_groups))
     if _is_pod(merged, context, environ):
-        return _pod_access(environ)
-    chosen = _choose(merged, context)
-    return _with_identity(_with_server(chosen.access, chosen.folder, chosen.cluster), *merged.users[chosen.access.user])
+        return replace(_pod_access(environ), impersonate=_impersonation(acting))
+    name = _context(merged, context)
+    cluster, user = _cluster(merged, name), _user(merged, name)
+    entry = msgspec.structs.replace(user.entry, act_as=as_user or user.entry.act_as)
+    entry.as_groups = list(as_groups) or entry.as_groups
+    access = Access(server=_server(cluster), context=name, user=merged.contexts[name].entry.user)
+    return _with_identity(_with_server(access, cluster, environ), cluster, Said(user.path, entry))
 
 
 def find_server(*, kubeconfig: str = "", context: str = "", environ: Mapping[str, str] = os.environ) -> str:
     """The server's URL alone, by the same rules, without looking at credentials. Raises: ClusterError."""
-    merged = _merge(kubeconfig, environ)
+    merged = merge(kubeconfig, environ)
     if _is_pod(merged, context, environ):
         return _pod_server(environ)
-    return _choose(merged, context).access.server
+    return _server(_cluster(merged, _context(merged, context)))
 
 
-def _merge(kubeconfig: str, environ: Mapping[str, str]) -> _Merged:
-    paths = _paths(kubeconfig, environ)
-    files = [path for path in paths if path.is_file()]
-    if kubeconfig and not files:
-        raise ClusterError(f"there is no kubeconfig file {kubeconfig}")
-    merged = _Merged(paths, bool(files))
-    for path in files:
-        merged.add(path, _read(path))
-    return merged
-
-
-def _is_pod(merged: _Merged, context: str, environ: Mapping[str, str]) -> bool:
+def _is_pod(merged: Merged, context: str, environ: Mapping[str, str]) -> bool:
     """Whether only the pod's own identity is left, as kubectl sees it."""
     return not (context or merged.current or merged.clusters) and bool(environ.get("KUBERNETES_SERVICE_HOST"))
 
 
-def _paths(kubeconfig: str, environ: Mapping[str, str]) -> Sequence[Path]:
-    if kubeconfig:
-        return [Path(kubeconfig).expanduser()]
-    listed = [Path(part) for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
-    return listed or [Path.home() / _HOME_FILE]
-
-
-def _read(path: Path) -> _File:
-    try:
-        return msgspec.yaml.decode(path.read_bytes() or b"{}", type=_File | None) or _File()
-    except OSError as error:
-        raise ClusterError(f"{path} can't be read: {error.strerror}") from error
-    except msgspec.ValidationError as error:
-        raise ClusterError(f"{path} is no kubeconfig: {error}") from error
-    except msgspec.DecodeError as error:  # its text quotes the file, which may hold a token
-        place = re.search(r"line \d+, column \d+", str(error))
-        raise ClusterError(f"{path} is no YAML{f': {place[0]}' if place else ''}") from None
-
-
-def _choose(merged: _Merged, wanted: str) -> _Chosen:
+def _context(merged: Merged, wanted: str) -> str:
     name = wanted or merged.current
     if not name:
         raise ClusterError(_nowhere(merged), hint="name a file by --kubeconfig or KUBECONFIG, or a --context")
     if name not in merged.contexts:
         raise ClusterError(f"there is no context {name!r} in {merged.place}", hint=_nearest(name, merged.contexts))
-    context = merged.contexts[name]
-    folder, cluster = merged.clusters.get(context.cluster, (Path(), _Cluster()))
-    if not cluster.server:
-        raise ClusterError(f"context {name!r} in {merged.place} names cluster {context.cluster!r}: no server is there")
-    if context.user not in merged.users:
-        raise ClusterError(f"context {name!r} in {merged.place} names user {context.user!r}, who isn't there")
-    return _Chosen(Access(server=cluster.server.rstrip("/"), context=name, user=context.user), folder, cluster)
+    return name
 
 
-def _nowhere(merged: _Merged) -> str:
+def _cluster(merged: Merged, context: str) -> Said[Cluster]:
+    said = merged.contexts[context]
+    cluster = merged.clusters.get(said.entry.cluster)
+    if cluster is None or not cluster.entry.server:
+        raise ClusterError(
+            f"context {context!r} in {said.path} names cluster {said.entry.cluster!r}: no server is there"
+        )
+    return cluster
+
+
+def _user(merged: Merged, context: str) -> Said[User]:
+    said = merged.contexts[context]
+    if said.entry.user not in merged.users:
+        raise ClusterError(f"context {context!r} in {said.path} names user {said.entry.user!r}, who isn't there")
+    return merged.users[said.entry.user]
+
+
+def _server(cluster: Said[Cluster]) -> str:
+    return cluster.entry.server.rstrip("/")
+
+
+def _nowhere(merged: Merged) -> str:
     if merged.found:
         return f"{merged.place} names no current context"
     return f"{NO_CLUSTER}: {merged.place} isn't there, and this is no pod"
@@ -211,49 +108,104 @@ def _nearest(name: str, known: Mapping[str, object]) -> str:
     return f"there are: {', '.join(sorted(known))}" if known else ""
 
 
-def _with_server(access: Access, folder: Path, cluster: _Cluster) -> Access:
-    authority = _pem(cluster.certificate_authority_data, cluster.certificate_authority, folder, "the authority")
+def _with_server(access: Access, cluster: Said[Cluster], environ: Mapping[str, str]) -> Access:
+    said, folder = cluster.entry, cluster.path.parent
+    name = access.server
+    proxy = configured_proxy(said.proxy_url, name) if said.proxy_url else environment_proxy(name, environ)
     return replace(
         access,
-        authority=authority,
-        insecure=cluster.insecure_skip_tls_verify,
-        server_name=cluster.tls_server_name,
-        proxy=cluster.proxy_url,
+        authority=_pem(said.certificate_authority_data, said.certificate_authority, folder, "the authority"),
+        insecure=said.insecure_skip_tls_verify,
+        server_name=said.tls_server_name,
+        proxy=proxy,
     )
 
 
-def _with_identity(access: Access, folder: Path, user: _User) -> Access:
-    for asked, word in ((user.exec, "an exec plugin"), (user.auth_provider, "an auth-provider")):
-        if asked is not None:
-            raise ClusterError(
-                f"user {access.user!r} of context {access.context!r} logs in by {word}, which jobq can't run",
-                hint="name a --context whose user has a certificate or a token",
-            )
+def _with_identity(access: Access, cluster: Said[Cluster], said: Said[User]) -> Access:
+    user, folder, whose = said.entry, said.path.parent, f"user {access.user!r} in {said.path}"
+    if user.auth_provider is not None:
+        raise ClusterError(
+            f"{whose} logs in by an auth-provider, which kubectl has given up too",
+            hint="ask whoever runs the cluster for a kubeconfig with a login plugin (exec)",
+        )
+    if user.username and user.token:
+        raise ClusterError(f"{whose} has a token and a password", hint="take one of them out")
     access = replace(
         access,
         certificate=_pem(user.client_certificate_data, user.client_certificate, folder, f"{access.user}'s certificate"),
         key=_pem(user.client_key_data, user.client_key, folder, f"{access.user}'s key"),
+        certificate_files=_certificate_files(user, folder),
         token=user.token,
-        token_file=folder / user.token_file if user.token_file and not user.token else None,
+        token_file=folder / user.token_file if user.token_file else None,
         basic=(user.username, user.password) if user.username else None,
         impersonate=_impersonation(user),
     )
-    if not (access.certificate or access.token or access.token_file or access.basic):
-        raise ClusterError(f"user {access.user!r} of context {access.context!r} has no credentials in the kubeconfig")
+    if access.certificate and not access.key:
+        raise ClusterError(f"{whose} has a client certificate, but no key for it")
+    if user.exec is not None and not (access.token or access.token_file or access.basic):
+        access = replace(access, plugin=_plugin(user.exec, folder, access, cluster, whose))
+    if not (access.certificate or access.token or access.token_file or access.basic or access.plugin):
+        raise ClusterError(
+            f"{whose} has no credentials", hint=f"context {access.context!r} names that user; name another --context"
+        )
     return access
 
 
-def _impersonation(user: _User) -> Sequence[tuple[str, str]]:
+def _certificate_files(user: User, folder: Path) -> Sequence[Path]:
+    if user.client_certificate_data or user.client_key_data or not (user.client_certificate and user.client_key):
+        return ()
+    return (folder / user.client_certificate, folder / user.client_key)
+
+
+def _plugin(said: Exec, folder: Path, access: Access, cluster: Said[Cluster], whose: str) -> Plugin:
+    """Raises: ClusterError where kubectl would refuse it, too."""
+    mode = said.interactive_mode or ("IfAvailable" if said.api_version == _VERSIONS[1] else "")
+    for wrong, why in (
+        (not said.command, "names no command"),
+        (said.api_version not in _VERSIONS, f"has apiVersion {said.api_version!r}; known are {', '.join(_VERSIONS)}"),
+        (mode not in _MODES, f"has interactiveMode {said.interactive_mode!r}; it is one of {', '.join(_MODES)}"),
+    ):
+        if wrong:
+            raise ClusterError(f"the login plugin of {whose} {why}", hint=said.install_hint)
+    return Plugin(
+        version=said.api_version,
+        command=str(folder.absolute() / said.command) if os.sep in said.command else said.command,
+        arguments=said.args or (),
+        variables=[(variable.name, variable.value) for variable in said.env or ()],
+        hint=said.install_hint,
+        interactive=mode,
+        cluster=_told(access, cluster) if said.provide_cluster_info else None,
+    )
+
+
+def _told(access: Access, cluster: Said[Cluster]) -> Mapping[str, object]:
+    """What a plugin is told of the server, where it wants to know."""
+    own = [one.extension for one in cluster.entry.extensions or () if one.name == _PLUGINS_OWN]
+    told: Mapping[str, object] = {
+        "server": access.server,
+        "tls-server-name": access.server_name,
+        "insecure-skip-tls-verify": access.insecure,
+        "certificate-authority-data": base64.b64encode(access.authority).decode(),
+        "proxy-url": cluster.entry.proxy_url,
+        "config": own[0] if own else None,
+    }
+    return {key: value for key, value in told.items() if value}
+
+
+def _impersonation(user: User) -> Sequence[tuple[str, str]]:
     """Headers by https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation."""
     if not user.act_as:
         if user.as_groups or user.as_uid or user.as_user_extra:
-            raise ClusterError("the kubeconfig has as-groups, as-uid or as-user-extra, but no 'as'")
+            raise ClusterError(
+                "groups, a uid or extra fields are to be impersonated, but no user",
+                hint="say --as NAME too (`as` in the kubeconfig)",
+            )
         return ()
     headers = [("Impersonate-User", user.act_as)]
     headers += [("Impersonate-Uid", user.as_uid)] if user.as_uid else []
-    headers += [("Impersonate-Group", group) for group in user.as_groups]
-    headers += [(f"Impersonate-Extra-{key}", value) for key, values in user.as_user_extra.items() for value in values]
-    return headers
+    headers += [("Impersonate-Group", group) for group in user.as_groups or ()]
+    extra = user.as_user_extra or {}
+    return headers + [(f"Impersonate-Extra-{quote(key)}", value) for key, values in extra.items() for value in values]
 
 
 def _pem(data: str, file: str, folder: Path, what: str) -> bytes:

@@ -8,7 +8,8 @@ import pytest
 from kubernetes.client.rest import RESTResponse
 
 from reconciler.kube import KubeCluster
-from reconciler.kubeconfig import Access, find_access
+from reconciler.kubeconfig import find_access
+from reconciler.reaching.access import Access
 from reconciler.terms import Terms
 from tests.safety import check_end, check_on_the_way, everything, finish, first_scene, next_scene
 from tests.world import PAGES, World

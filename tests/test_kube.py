@@ -28,7 +28,9 @@ from reconciler.errors import (
 )
 from reconciler.kinds import CONFIG_MAP, JOB, NAMESPACE, SELF_SUBJECT_REVIEW
 from reconciler.kube import KubeCluster, connect
-from reconciler.kubeconfig import Access, find_access
+from reconciler.kubeconfig import find_access
+from reconciler.reaching.access import Access
+from reconciler.reaching.trouble import valid_until
 from tests.controlplane.plane import Plane
 
 
@@ -145,7 +147,7 @@ def test_unauthorized_names_the_credential(access: Access, plane: Plane) -> None
         unknown.list(NAMESPACE)
     pem = (plane.directory / "pki" / "admin.crt").read_bytes()
     end = ssl.cert_time_to_seconds(_not_after(plane)) if pem else 0
-    assert kube._valid_until(pem) == time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(end))
+    assert valid_until(pem) == time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(end))
 
 
 def _not_after(plane: Plane) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from reconciler.errors import ClusterError
-from reconciler.kubeconfig import IN_CLUSTER, Access, find_access, find_server
+from reconciler.kubeconfig import IN_CLUSTER, find_access, find_server
+from reconciler.reaching.access import Access
 from tests.controlplane.plane import Plane
 
 
@@ -105,7 +106,7 @@ def test_impersonation(tmp_path: Path) -> None:
         ({**config("a", current="a"), "users": []}, "names user 'a'"),
         ({**config("a", current="a"), "clusters": None}, "names cluster 'a'"),
         (config("a", current="a", username=""), "no credentials"),
-        (config("a", current="a", **{"as-groups": ["x"], "token": "t"}), "no 'as'"),
+        (config("a", current="a", **{"as-groups": ["x"], "token": "t"}), "but no user"),
         (config("a", current="a", **{"auth-provider": {"name": "oidc"}}), "auth-provider"),
         (config("a", current="a", **{"client-certificate": "nowhere"}), "nowhere can't be read"),
         (config("a", current="a", **{"client-certificate-data": "%"}), "no base64"),

@@ -866,7 +866,7 @@ def fenced(whole_plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iter
             ("researcher", whole_plane.member_kubeconfig(person("researcher"))),
             ("reconciler", token_file),
         ):
-            people[f"{who} as another"] = connect(kubeconfig=str(file), as_user=person("maintainer"))
+            people[f"{who} as another"] = connect(kubeconfig=str(file), impersonating=person("maintainer"))
             stack.callback(people[f"{who} as another"].close)
         forget(whole_plane)
         world = World(whole_plane, Repository.new(tmp_path_factory.mktemp("fenced") / "repository"), token_file)

@@ -21,8 +21,9 @@ from reconciler.cluster import Listing, Resource
 from reconciler.comparing.ownership import is_equal, project_of
 from reconciler.errors import Rejected
 from reconciler.kinds import NAMESPACE, PROJECT_KINDS
-from reconciler.kubeconfig import Access, find_access
+from reconciler.kubeconfig import find_access
 from reconciler.planned import Action, Report, Result
+from reconciler.reaching.access import Access
 from tests.controlplane import pki
 from tests.repository import project
 from tests.world import PAGES, World, changed, clear, eventually, install, listed

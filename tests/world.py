@@ -183,7 +183,7 @@ def install(plane: Plane, folder: Path) -> None:
     bodies = bootstrap.bootstrap(settings, source.templates(snapshot, "bootstrap"))
     bootstrap.install(cluster, bodies, lambda *_: None)
     cluster.close()
-    reconciler = connect(kubeconfig=str(plane.kubeconfig), as_user=settings.reconciler)
+    reconciler = connect(kubeconfig=str(plane.kubeconfig), impersonating=settings.reconciler)
     assert eventually(lambda: _is_fenced(reconciler)), "the policies don't act"
     reconciler.close()
 

@@ -38,7 +38,7 @@ def bootstrap(
     stage.check_cluster(cluster, settings)
     stage.install(cluster, bodies, _told)
     if not no_policies:
-        reconciler = connect(kubeconfig=kubeconfig, context=context, as_user=settings.reconciler)
+        reconciler = connect(kubeconfig=kubeconfig, context=context, impersonating=settings.reconciler)
         if not stage.await_policies(reconciler, time.sleep):
             raise JobqError(
                 "the admission policies are installed, but refuse nothing", hint="jobq bootstrap --apply again"

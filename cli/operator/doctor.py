@@ -78,7 +78,7 @@ def _cluster(
     reconciler = repository.declaration.settings.reconciler
 
     def probe() -> bool:
-        return bootstrap.policies_act(connect(kubeconfig=kubeconfig, context=context, as_user=reconciler))
+        return bootstrap.policies_act(connect(kubeconfig=kubeconfig, context=context, impersonating=reconciler))
 
     return examine_cluster(cluster, wanted, probe)
 

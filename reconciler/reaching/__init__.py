@@ -1,0 +1,1 @@
+"""How a server is reached and who asks: kubeconfig files, login plugins, proxies, connections."""
