@@ -6,7 +6,7 @@ Commands are named by strings and imported when called: ``jobq --help`` loads no
 import difflib
 import importlib
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
@@ -17,6 +17,7 @@ from typer.main import get_command_from_info
 from typer.models import CommandInfo
 
 from cli import console
+from cli.connection import act_as
 from cli.exits import Exit
 from reconciler.errors import JobqError, PlanRefused, UsageError
 
@@ -90,11 +91,11 @@ COMMANDS = Table(
 
 
 class Command(TyperCommand):
-    """A command; every one takes ``--debug`` and ``--no-color``."""
+    """A command; every one takes ``--debug`` and ``--no-color``, and those with a cluster ``--as``."""
 
     def __init__(self, name: str | None, **settings: Any) -> None:  # noqa: ANN401 - handed through to Typer
         super().__init__(name, **settings)
-        self.params += _common_options()
+        self.params += _common_options([str(param.name) for param in self.params])
 
 
 class Group(TyperGroup):
@@ -220,26 +221,43 @@ def _group(name: str, entry: Entry) -> Group:
     return Group.of(entry.group)(name=name, help=entry.summary, no_args_is_help=True, rich_markup_mode=None)
 
 
-def _common_options() -> list[Any]:
-    def take(_ctx: object, param: Any, value: bool) -> None:  # noqa: ANN401, FBT001 - Typer calls it so
-        if value:
-            console.prepare(
-                debug=True if param.name == "debug" else None, colour=False if param.name == "no_color" else None
-            )
-
-    return [
-        TyperOption(
-            param_decls=[flag],
-            is_flag=True,
-            is_eager=True,
-            default=False,
-            expose_value=False,
-            callback=take,
-            help=text,
-            show_default=False,
-        )
-        for flag, text in (("--no-color", "No colour (also NO_COLOR)."), ("--debug", "Show tracebacks of errors."))
+def _common_options(own: Iterable[str]) -> list[Any]:
+    """What every command takes; and whom to act as, where ``own``, the names of its own options, name a cluster."""
+    options = [
+        _taken(["--no-color"], "No colour (also NO_COLOR).", lambda _: console.prepare(colour=False), is_flag=True),
+        _taken(["--debug"], "Show tracebacks of errors.", lambda _: console.prepare(debug=True), is_flag=True),
     ]
+    if "context" not in own:
+        return options
+    return [
+        _taken(["--as"], "Act as somebody else, where you may.", lambda user: act_as(user=user), metavar="USER"),
+        _taken(
+            ["--as-group"],
+            "With --as: act as a member of this group; may be given again.",
+            lambda groups: act_as(groups=groups),
+            metavar="GROUP",
+            multiple=True,
+        ),
+        *options,
+    ]
+
+
+def _taken(names: list[str], text: str, take: Callable[[Any], None], **settings: Any) -> TyperOption:  # noqa: ANN401 - handed through to Typer
+    """An option that is no parameter of the command: it is taken as soon as it is read."""
+
+    def callback(_ctx: object, _param: object, value: Any) -> None:  # noqa: ANN401 - Typer calls it so
+        if value:
+            take(value)
+
+    return TyperOption(
+        param_decls=names,
+        is_eager=True,
+        expose_value=False,
+        callback=callback,
+        help=text,
+        show_default=False,
+        **settings,
+    )
 
 
 def _examples(text: str) -> str | None:
