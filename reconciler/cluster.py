@@ -64,8 +64,8 @@ class Cluster(Protocol):
     def get(self, resource: Resource, name: str, *, namespace: str = "", subresource: str = "") -> Body:
         """One object. Raises: NotFound."""
 
-    def read(self, path: str) -> Body:
-        """GET of what is no object: ``/version``, discovery. Raises: NotFound."""
+    def read(self, path: str, *, seconds: float = 0) -> Body:
+        """GET of what is no object: ``/version``, discovery; waits no longer than ``seconds``. Raises: NotFound."""
 
     def watch(
         self,
@@ -87,6 +87,9 @@ class Cluster(Protocol):
 
     def claim(self, resource: Resource, body: Body) -> Body:
         """Server-side apply by the field manager of people, with force. Raises: Conflict where ``uid`` doesn't fit."""
+
+    def patch(self, resource: Resource, name: str, body: Body, *, namespace: str = "") -> Body:
+        """JSON merge patch, in the name of people. Raises: NotFound; Conflict where a ``uid`` in it doesn't fit."""
 
     def delete(
         self, resource: Resource, name: str, *, namespace: str = "", uid: str = "", background: bool = True

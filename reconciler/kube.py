@@ -40,6 +40,7 @@ SILENCE_SECONDS = 150
 """A watch sends a bookmark every minute: longer silence is a cut connection."""
 
 _APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
 _JSON = "application/json"
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _ANSWERS: Mapping[int, type[ClusterError]] = {
@@ -167,9 +168,10 @@ class KubeCluster:
         doing = f"get {resource} {_named(namespace, name)}{f'/{subresource}' if subresource else ''}"
         return self._body("GET", _path(resource, namespace, name, subresource), doing)
 
-    def read(self, path: str) -> Body:
+    def read(self, path: str, *, seconds: float = 0) -> Body:
         """What the server says of itself. Raises: NotFound and other ClusterErrors."""
-        return self._body("GET", path, f"read {path}")
+        doing = f"read {path.partition('?')[0]}"
+        return self._decode(doing, self._ask("GET", path, doing, query={}, seconds=seconds), _body)
 
     def watch(
         self,
@@ -221,6 +223,12 @@ class KubeCluster:
         query = {"fieldManager": PEOPLE, "fieldValidation": "Strict", "dryRun": "All" if dry_run else ""}
         doing = f"create {resource} {_named(namespace, meta.get('name', ''))}".rstrip()
         return self._body("POST", _path(resource, namespace), doing, query, body, _JSON)
+
+    def patch(self, resource: Resource, name: str, body: Body, *, namespace: str = "") -> Body:
+        """JSON merge patch by the field manager of people. Raises: Conflict where a uid in it is another's."""
+        doing = f"change {resource} {_named(namespace, name)}"
+        query = {"fieldManager": PEOPLE, "fieldValidation": "Strict"}
+        return self._body("PATCH", _path(resource, namespace, name), doing, query, msgspec.json.encode(body), _MERGE)
 
     def delete(
         self, resource: Resource, name: str, *, namespace: str = "", uid: str = "", background: bool = True
@@ -280,9 +288,11 @@ class KubeCluster:
         body: object = None,
         content: str = "",
         accept: str = _JSON,
+        seconds: float = 0,
     ) -> bytes:
-        with self._answering(doing):
-            answer = self._call(method, path, query, ANSWER_SECONDS, body, content, accept=accept)
+        seconds = seconds or ANSWER_SECONDS
+        with self._answering(doing, seconds):
+            answer = self._call(method, path, query, seconds, body, content, accept=accept)
             data: bytes = answer.read()
         if answer.status >= 400:  # noqa: PLR2004 - HTTP's border
             self._refuse(doing, answer.status, data, answer.headers)
@@ -319,18 +329,18 @@ class KubeCluster:
         if content:
             headers["Content-Type"] = content
         url = f"{self._access.server}{path}{'?' if asked else ''}{asked}"
-        answer = self._transport.request(method, url, headers, body, (CONNECT_SECONDS, silence))
+        answer = self._transport.request(method, url, headers, body, (_connect(silence), silence))
         for text in answer.headers.getlist("Warning"):
             self._on_warning(_warning_text(text))
         return answer
 
     @contextmanager
-    def _answering(self, doing: str) -> Iterator[None]:
+    def _answering(self, doing: str, seconds: float = 0) -> Iterator[None]:
         """What the client raises where no answer came, as Unreachable."""
         try:
             yield
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
-            text, hint = no_answer(error, CONNECT_SECONDS, ANSWER_SECONDS)
+            text, hint = no_answer(error, CONNECT_SECONDS, seconds or ANSWER_SECONDS)
             raise Unreachable(f"can't {doing}: {text} ({self._where})", hint=hint) from error
 
     def _decode(self, doing: str, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
@@ -412,6 +422,11 @@ def _warning_text(header: str) -> str:
     """``299 - "text"`` as https://www.rfc-editor.org/rfc/rfc9111#section-5.5 had it."""
     match = re.fullmatch(r'\d{3} \S+ "((?:[^"\\]|\\.)*)".*', header)
     return re.sub(r"\\(.)", r"\1", match[1]) if match else header
+
+
+def _connect(silence: float | None) -> float:
+    """Seconds in which a connection must be there."""
+    return CONNECT_SECONDS if silence is None else min(silence, CONNECT_SECONDS)
 
 
 def _explained(kind: type[ClusterError], status: _Status, access: Access) -> tuple[str, str]:

@@ -113,7 +113,11 @@ class FakeCluster:
         """Nobody claims here."""
         raise NotImplementedError
 
-    def read(self, path: str) -> Body:
+    def patch(self, resource: Resource, name: str, body: Body, *, namespace: str = "") -> Body:
+        """Nobody patches here."""
+        raise NotImplementedError
+
+    def read(self, path: str, *, seconds: float = 0) -> Body:
         """Nobody asks for anything else here."""
         raise NotImplementedError
 

@@ -8,31 +8,40 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from reconciler import source
+from reconciler.administration import bootstrap
 from reconciler.cluster import Body, Resource
 from reconciler.errors import NotFound
 from reconciler.kinds import (
+    BOOTSTRAP_KINDS,
     CLUSTER_QUEUE,
-    CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
     CONFIG_MAP,
     LOCAL_QUEUE,
     NAMESPACE,
     RESOURCE_FLAVOR,
-    ROLE,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
 )
 from reconciler.kube import KubeCluster, connect
+from reconciler.model import Settings, Snapshot
 from tests.controlplane.plane import ROOT, Plane
 
 KIM = "kim@example.org"
 """The only member of a project, a researcher, where a test names no other."""
 NODE = Resource("", "v1", "nodes", "Node", namespaced=False)
 PATIENCE_SECONDS = 90
-READ = ["get", "list", "watch"]
+_FOR_MEMBERS = frozenset(
+    {
+        "jobq-system",
+        "jobq-catalogue-reader",
+        "jobq-queue-reader",
+        *(f"jobq-project-{role}" for role in ("viewer", "researcher", "maintainer")),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,37 +176,26 @@ def _apply(plane: Plane, resource: Resource, body: Body) -> None:
     cluster.close()
 
 
+@cache
 def _system() -> Sequence[tuple[Resource, Body]]:
-    reader = {"name": "test-catalogue-reader", "namespace": "jobq-system"}
-    return [
-        (NAMESPACE, {"metadata": {"name": "jobq-system"}}),
-        (ROLE, {"metadata": reader, "rules": [_rule([""], ["configmaps"], READ)]}),
-        (ROLE_BINDING, _binding(reader, "Role", [_group("system:authenticated")])),
-        (CLUSTER_ROLE, {"metadata": {"name": "test-reader"}, "rules": [_rule(["kueue.x-k8s.io"], _CLASSES, READ)]}),
-        (
-            CLUSTER_ROLE_BINDING,
-            _binding({"name": "test-reader"}, "ClusterRole", [_group("system:authenticated")]),
-        ),
-        (CLUSTER_ROLE, {"metadata": {"name": "test-viewer"}, "rules": _VIEWER}),
-        (CLUSTER_ROLE, {"metadata": {"name": "test-researcher"}, "rules": [*_VIEWER, *_RESEARCHER]}),
-    ]
+    """What bootstrap installs for members: the real roles, and who may read catalogue and queues; no policies."""
+    nothing = Snapshot(commit="", files={})
+    bodies = bootstrap.bootstrap(Settings(cluster="demo"), source.templates(nothing, "bootstrap"), policies=False)
+    resources = {resource.kind: resource for resource in (NAMESPACE, *BOOTSTRAP_KINDS)}
+    return [(resources[body["kind"]], body) for body in bodies if body["metadata"]["name"] in _FOR_MEMBERS]
 
 
 def _project(name: str, members: Sequence[dict[str, str]], queue: str) -> Sequence[tuple[Resource, Body]]:
     labels = {"jobq.io/cluster-queue": queue, "kueue.x-k8s.io/managed-namespace": "true"}
     subjects = {
         role: [_group(one["group"]) if "group" in one else _user(one["user"]) for one in members if one["role"] == role]
-        for role in ("viewer", "researcher")
+        for role in ("viewer", "researcher", "maintainer")
     }
     return [
         (NAMESPACE, {"metadata": {"name": name, "labels": labels}}),
         (SERVICE_ACCOUNT, {"metadata": {"name": "jobq-runner", "namespace": name}}),
         (LOCAL_QUEUE, {"metadata": {"name": "main", "namespace": name}, "spec": {"clusterQueue": queue}}),
-        *(
-            (ROLE_BINDING, _binding({"name": f"test:{role}", "namespace": name}, "ClusterRole", people, f"test-{role}"))
-            for role, people in subjects.items()
-            if people
-        ),
+        *((ROLE_BINDING, _binding(name, role, people)) for role, people in subjects.items() if people),
     ]
 
 
@@ -216,9 +214,9 @@ def _entry(name: str, members: Sequence[dict[str, str]], queue: str, overrides: 
     return {"metadata": {"name": name, "namespace": "jobq-system"}, "data": data | overrides}
 
 
-def _binding(meta: Body, kind: str, subjects: list[Body], role: str = "") -> Body:
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role or meta["name"]}
-    return {"metadata": meta, "roleRef": reference, "subjects": subjects}
+def _binding(project: str, role: str, subjects: list[Body]) -> Body:
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"jobq-project-{role}"}
+    return {"metadata": {"name": f"jobq:{role}", "namespace": project}, "roleRef": reference, "subjects": subjects}
 
 
 def _group(name: str) -> Body:
@@ -227,16 +225,3 @@ def _group(name: str) -> Body:
 
 def _user(name: str) -> Body:
     return {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}
-
-
-def _rule(groups: list[str], resources: list[str], verbs: list[str]) -> Body:
-    return {"apiGroups": groups, "resources": resources, "verbs": verbs}
-
-
-_CLASSES = ["workloadpriorityclasses"]
-_VIEWER = [
-    _rule(["batch"], ["jobs"], READ),
-    _rule(["kueue.x-k8s.io"], ["workloads", "localqueues"], READ),
-    _rule([""], ["pods", "pods/log", "events", "configmaps"], READ),
-]
-_RESEARCHER = [_rule(["batch"], ["jobs"], ["create", "patch", "update", "delete"])]

@@ -38,13 +38,13 @@ _VALIDITY = re.compile(rb"(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)(?:\x17\x0d(\d{
 def no_answer(error: Exception, connect_seconds: float, answer_seconds: float) -> tuple[str, str]:
     """What happened, and what to do, where no answer came."""
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return f"no answer within {answer_seconds} s", "it may have been done nevertheless: look before trying again"
+        return f"no answer within {answer_seconds:g} s", "it may have been done nevertheless: look before trying again"
     text = _chain(error)
     for sign, meaning, hint in _TROUBLES:
         if match := re.search(sign, text):
             return match.expand(meaning), hint
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
-        return f"no connection within {connect_seconds} s", _RIGHT_PLACE
+        return f"no connection within {connect_seconds:g} s", _RIGHT_PLACE
     return f"the connection broke ({type(error).__name__})", "look at what was done, then try again"
 
 

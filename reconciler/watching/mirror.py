@@ -47,6 +47,7 @@ class Mirror:
         self.apply = cluster.apply
         self.claim = cluster.claim
         self.create = cluster.create
+        self.patch = cluster.patch
         self.delete = cluster.delete
         self.log = cluster.log
         self.cut = cluster.cut
