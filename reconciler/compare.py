@@ -75,7 +75,8 @@ def compare(
     free = [suspect for suspect in unproven if suspect.manifest.ref not in fixed]
     replaced = [suspect for suspect in free if _needs_replacing(suspect)]
     suspects = [suspect for suspect in free if not _needs_replacing(suspect)]
-    refs = {manifest.ref for manifest in manifests} | set(homeless_entries(live))
+    homeless = homeless_entries(live)
+    refs = {manifest.ref for manifest in manifests} | set(homeless)
     extra = [body for ref, body in live.items() if ref not in refs and body["kind"] != "Namespace"]
     homes = project_namespaces(live)
     mine = [body for body in extra if is_ours(body, homes)]
@@ -90,7 +91,13 @@ def compare(
         kept=[body for body in mine if _kind_of(body).kept],
         fixed=fixed,
         copies=[
-            *(body for body in extra if is_labelled(body) and ObjectRef.of(body) not in owned),
+            *(
+                body
+                for body in extra
+                if is_labelled(body)
+                and ObjectRef.of(body) not in owned
+                and body["metadata"].get("namespace") not in homeless.values()
+            ),
             *_copied_namespaces(live, {*refs, *map(ObjectRef.of, displaced.values())}, homes),
         ],
         foreign=foreign,

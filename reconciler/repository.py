@@ -30,7 +30,7 @@ _FIXES = (
         "it belongs to another user; if you trust it: git config --global --add safe.directory {repo}",
     ),
     ("not a git repository", "name one with --repo DIR (jobq validate DIR), or make one: git init"),
-    ("must be run in a work tree", "name a folder with a work tree, or read a commit: --ref HEAD"),
+    ("must be run in a work tree", "name a folder with a work tree, or read a commit: jobq plan --ref HEAD"),
     ("did not complete", "see what git waits for: git -C {repo} status"),
     ("ambiguous", "write more characters of the id"),
     ("promisor remote", "fetch what is missing: git -C {repo} fetch --refetch"),

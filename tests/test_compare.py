@@ -245,6 +245,10 @@ PLACES: dict[str, tuple[Callable[[dict[ObjectRef, Body]], object], dict[str, lis
     "immutable": (lambda seen: seen[QUEUE]["spec"].update(clusterQueue="x"), {"replaced": ["main"]}),
     "another role": (lambda seen: seen[BINDING]["roleRef"].update(name="admin"), {"replaced": ["jobq:viewer"]}),
     "no label of ours": (lambda seen: seen[SPACE]["metadata"].update(labels={}), {"foreign": ["vision"]}),
+    "more where our label was": (
+        lambda seen: [seen[SPACE]["metadata"].update(labels={}), seen.update([other("x")])],
+        {"foreign": ["vision"]},
+    ),
     "another's namespace": (
         lambda seen: seen[SPACE]["metadata"]["labels"].update({"jobq.io/project": "x"}),
         {"foreign": ["vision"]},
