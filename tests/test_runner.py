@@ -4,6 +4,7 @@ import asyncio
 import base64
 import http.client
 import io
+import json
 import re
 import signal
 import ssl
@@ -794,3 +795,73 @@ def test_bytes_of_a_log(lab: Lab) -> None:
     name = lab.run(r"printf '\303\244\r\000\t|'")
     lab.ended(name)
     assert lab.log(name) == "ä\r\0\t|\n"
+
+
+# Commands and ports --------------------------------------------------------------------------------------------------
+
+
+def by_client(lab: Lab, call: str, **words: object) -> dict[str, Any]:
+    """What the official client gets, in a process of its own: it leaves sockets open behind it."""
+    script = Path(__file__).with_name("streams_by_client.py")
+    asked = json.dumps({"kubeconfig": str(lab.plane.kubeconfig), "namespace": lab.namespace, "call": call, **words})
+    done = subprocess.run([sys.executable, script], input=asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def executed(lab: Lab, name: str, *command: str, data: str = "", tty: bool = False) -> tuple[str, str, int]:
+    """What a command in a pod wrote to its two streams, and its exit code; its input is closed behind ``data``."""
+    found = by_client(lab, "exec", pod=name, command=command, data=data, tty=tty)
+    return found["out"], found["err"], found["code"]
+
+
+def test_commands_in_a_container(lab: Lab) -> None:
+    """A command runs where the container does, with its variables, its directory, its input and its exit code."""
+    name = lab.run("echo here > mark; exec sleep 60", workingDir="/data", env=[{"name": "A", "value": "1"}])
+    lab.running(name)
+    shell = ("sh", "-c", "cat; cat mark; hostname; echo $A >&2; exit 3")
+    assert executed(lab, name, *shell, data="in\n") == (f"in\nhere\n{name}\n", "1\n", 3)
+    large = "".join(map(chr, range(128))) * 10_000
+    assert executed(lab, name, "cat", data=large) == (large, "", 0)
+    assert executed(lab, name, "no-such-program")[2] == 127
+    out, _, code = executed(lab, name, "sh", "-c", "tty && stty size && exit 4", tty=True)
+    assert (out.startswith("/dev/pts/"), code) == (True, 4)
+
+
+def test_command_by_kubectl(lab: Lab) -> None:
+    """kubectl hands on input and exit code, and is refused where nothing runs any more."""
+    name, over = lab.run("exec sleep 60"), lab.run("true")
+    lab.running(name)
+    lab.ended(over)
+    ask = ["kubectl", f"--kubeconfig={lab.plane.kubeconfig}", "-n", lab.namespace, "exec", "-i"]
+    command = ["--", "sh", "-c", "cat; exit 5"]
+    done = subprocess.run([*ask, name, *command], input=b"x", capture_output=True, check=False)
+    assert (done.stdout, done.returncode) == (b"x", 5)
+    refused = subprocess.run([*ask, over, *command], input=b"x", capture_output=True, check=False)
+    assert (refused.stdout, refused.returncode) == (b"", 1)
+
+
+def test_ports_of_a_pod(lab: Lab) -> None:
+    """Bytes go both ways; a port where nothing listens says so, and the pod goes on."""
+    echo = (
+        "import socketserver as s\n"
+        "class H(s.StreamRequestHandler):\n def handle(self): self.wfile.write(self.rfile.readline())\n"
+        "v = s.TCPServer(('127.0.0.1', 0), H)\nprint(v.server_address[1], flush=True)\nv.serve_forever()"
+    )
+    name = lab.run(None, command=["python3", "-c", echo])
+    port = int(until(lambda: lab.log(name) if "running" in lab.main(name)["state"] else ""))
+    assert by_client(lab, "port", pod=name, port=port, data="hello\n") == {"data": "hello\n", "error": None}
+    assert "connection refused" in by_client(lab, "port", pod=name, port=1, data="x")["error"]
+    assert by_client(lab, "port", pod=name, port=port, data="again\n")["data"] == "again\n"
+
+
+def test_too_much_memory(lab: Lab) -> None:
+    """More than its limit ends a container at once, and the status says why; shared pages count once."""
+    grow = "import time\nx = bytearray(80 << 20)\ntime.sleep(60)"
+    name = lab.run(None, command=["python3", "-c", grow], resources={"limits": {"memory": "50Mi"}})
+    state = lab.ended(name)["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert (state["reason"], state["exitCode"]) == ("OOMKilled", 137)
+    share = "import os, time\nx = b'1' * (30 << 20)\nfor _ in range(3):\n if not os.fork(): break\ntime.sleep(1)"
+    name = lab.run(None, command=["python3", "-c", share], resources={"limits": {"memory": "70Mi"}})
+    assert exit_code(lab.ended(name)) == 0

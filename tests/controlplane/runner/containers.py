@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 from typing import Protocol
 
-from tests.controlplane.runner import environment, instants, logs
+from tests.controlplane.runner import environment, instants, logs, memory
 from tests.controlplane.runner.api import ApiError, Resource
 from tests.controlplane.runner.hosts import hostname_of
 from tests.controlplane.runner.images import problem_of
@@ -20,6 +20,7 @@ NOT_FOUND = 404
 LONGEST_BACK_OFF_S = 300
 LONG_RUN_S = 600  # a container that ran so long starts its back-off anew
 START_FAILED = 128
+MEMORY_LOOK_S = 0.25
 LONGEST_MESSAGE_BYTES, LONGEST_LOG_MESSAGE_BYTES, LOG_MESSAGE_LINES = 4096, 2048, 80
 NO_COMMAND = "no command specified: this node runs programs of its machine and knows no image's entrypoint"
 NO_SIDECARS = "this node runs no sidecars (init containers with restartPolicy Always)"
@@ -57,6 +58,8 @@ class Container:
         self.record = record
         self._is_init = is_init
         self.process: Process | None = None
+        self.running: ContainerSpec | None = None
+        """What `process` was started from."""
         self.log: ContainerLog | None = None
         self._back_off_s = 0.0
         self._directory = pod.directory / "containers" / record.name
@@ -223,28 +226,43 @@ class Container:
             self.record.end(START_FAILED, instants.now_ns(), failure.reason, str(failure))
             await self.tell("Warning", "Failed", f"Error: {failure}")
         else:
+            self.running = spec
             self.record.run(instants.now_ns(), container_id)
             self.pod.changed()
             await self._supervise(self.process)
         finally:
             self.log.end()
-            self.process = None
+            self.process = self.running = None
             self.pod.changed()
 
     async def _supervise(self, process: Process) -> None:
         began_ns = instants.now_ns()
         ender = asyncio.ensure_future(self._end_when_told(process))
+        guard = asyncio.ensure_future(self._end_when_too_large(process))
         code = await process.wait()
         ender.cancel()
+        too_large = guard.done()
+        guard.cancel()
         now_ns = instants.now_ns()
         if now_ns - began_ns >= LONG_RUN_S * instants.SECOND_NS:
             self._back_off_s = 0
-        self.record.end(code, now_ns, message=self._last_message(code))
+        reason = "OOMKilled" if too_large else ""
+        self.record.end(code, now_ns, reason, message=self._last_message(code))
 
     async def _end_when_told(self, process: Process) -> None:
         await self.pod.stopping.wait()
         process.signal(signal.SIGTERM)
         await self.pod.killing.wait()
+        process.signal(signal.SIGKILL)
+
+    async def _end_when_too_large(self, process: Process) -> None:
+        """Kill it once it takes more memory than its limit; returns only then."""
+        limit = ((self.spec.get("resources") or {}).get("limits") or {}).get("memory")
+        if limit is None:
+            await asyncio.Event().wait()
+        limit_bytes = int(environment.amount(str(limit)))
+        while not memory.exceeds(process.pid, limit_bytes):  # noqa: ASYNC110 - nobody tells how much it takes
+            await asyncio.sleep(MEMORY_LOOK_S)
         process.signal(signal.SIGKILL)
 
     def _last_message(self, exit_code: int) -> str:

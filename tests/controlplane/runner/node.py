@@ -111,6 +111,7 @@ def node_status(shape: NodeShape, now_ns: int) -> Resource:
         "allocatable": dict(shape.resources),
         "addresses": [{"type": "InternalIP", "address": ADDRESS}, {"type": "Hostname", "address": shape.name}],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": shape.port}},
+        "declaredFeatures": ["ExtendWebSocketsToKubelet"],  # or the API server would speak SPDY with us
         "conditions": [
             node_condition("Ready", "True", "KubeletReady", "kubelet is posting ready status", now_ns),
             node_condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "sufficient memory", now_ns),

@@ -51,14 +51,26 @@ class Pods:
 
         Raises: LookupError.
         """
-        for found in reversed(self._pods.values()):
-            metadata = found.resource["metadata"]
-            if (metadata["namespace"], metadata["name"]) == (namespace, pod):
-                named = found.container(container)
-                if named is None:
-                    raise LookupError(f"container {container} not found in pod {pod}_{namespace}")
-                return named
-        raise LookupError(f'pod "{pod}" not found')
+        named = self._named(namespace, pod)
+        if named is None:
+            raise LookupError(f'pod "{pod}" not found')
+        found = named.container(container)
+        if found is None:
+            raise LookupError(f"container {container} not found in pod {pod}_{namespace}")
+        return found
+
+    def is_running(self, namespace: str, pod: str) -> bool:
+        """Whether any container of the pod runs."""
+        named = self._named(namespace, pod)
+        return named is not None and any(container.process for container in (*named.init, *named.main))
+
+    def _named(self, namespace: str, name: str) -> Pod | None:
+        """The newest pod of that name."""
+        for pod in reversed(self._pods.values()):
+            metadata = pod.resource["metadata"]
+            if (metadata["namespace"], metadata["name"]) == (namespace, name):
+                return pod
+        return None
 
     def _replace(self, pods: list[Resource]) -> None:
         present = {pod["metadata"]["uid"] for pod in pods}

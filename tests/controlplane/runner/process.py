@@ -5,6 +5,7 @@ Everything here runs in the main thread: a child with a parent-death signal dies
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -125,7 +126,7 @@ def spawn(spec: ContainerSpec, status: int, stdout: int, stderr: int) -> "subpro
 
 
 def take(descriptor: int, use: Callable[[bytes], None]) -> asyncio.Event:
-    """Hand on what arrives on a pipe; the event is set at its end, when it is closed."""
+    """Hand on what arrives on a pipe or terminal; the event is set at its end, when it is closed."""
     loop, end = asyncio.get_running_loop(), asyncio.Event()
     os.set_blocking(descriptor, False)
 
@@ -134,6 +135,10 @@ def take(descriptor: int, use: Callable[[bytes], None]) -> asyncio.Event:
             data = os.read(descriptor, READ_BYTES)
         except BlockingIOError:
             return
+        except OSError as error:
+            if error.errno != errno.EIO:  # a terminal that nobody has open any more
+                raise
+            data = b""
         if data:
             use(data)
             return

@@ -1,4 +1,4 @@
-"""The node's own API, which the API server asks on behalf of kubectl: logs of containers.
+"""The node's own API, which the API server asks on behalf of its clients: logs, commands in containers, their ports.
 
 Only the API server's client certificate is served: every member of a project has one of the same authority, and could
 otherwise read and run everything here.
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from tests.controlplane.runner import instants, logs
+from tests.controlplane.runner import instants, logs, streams
 from tests.controlplane.runner.containers import Container
 from tests.controlplane.runner.logs import ContainerLog, LogOptions
 
@@ -29,9 +29,12 @@ class Pods(Protocol):
         Raises: LookupError with a text for the caller.
         """
 
+    def is_running(self, namespace: str, pod: str) -> bool:
+        """Whether any container of the pod runs."""
+
 
 class KubeletApi:
-    """The handlers; exec, attach and port-forward belong here too."""
+    """The handlers."""
 
     def __init__(self, pods: Pods) -> None:
         self._pods = pods
@@ -39,7 +42,10 @@ class KubeletApi:
     def application(self) -> web.Application:
         """The routes, behind the check of the caller."""
         application = web.Application(middlewares=[only_the_api_server])
-        application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self.container_logs)
+        router = application.router
+        router.add_get("/containerLogs/{namespace}/{pod}/{container}", self.container_logs)
+        router.add_get("/exec/{namespace}/{pod}/{container}", self.exec)
+        router.add_get("/portForward/{namespace}/{pod}", self.port_forward)
         return application
 
     async def container_logs(self, request: web.Request) -> web.StreamResponse:
@@ -55,6 +61,24 @@ class KubeletApi:
         except NoLog as error:
             return web.Response(status=400, text=str(error))
         return await send(request, path, log, options)
+
+    async def exec(self, request: web.Request) -> web.StreamResponse:
+        """A command in a running container."""
+        try:
+            container = self._pods.container(**request.match_info)
+        except LookupError as error:
+            return web.Response(status=404, text=str(error.args[0]))
+        if container.process is None or container.running is None:
+            text = f'unable to upgrade connection: container not found ("{container.record.name}")'
+            return web.Response(status=500, text=text)
+        wanted = streams.Wanted.of(request)
+        return await streams.run_command(request, container.process.pid, container.running, wanted)
+
+    async def port_forward(self, request: web.Request) -> web.StreamResponse:
+        """A connection to one port of a pod; all pods here share the machine's network."""
+        if not self._pods.is_running(**request.match_info):
+            return web.Response(status=404, text=f'pod "{request.match_info["pod"]}" is not running')
+        return await streams.forward_port(request, int(request.query["port"]))
 
 
 class NoLog(Exception):
