@@ -800,37 +800,36 @@ def test_bytes_of_a_log(lab: Lab) -> None:
 # Commands and ports --------------------------------------------------------------------------------------------------
 
 
-def by_client(lab: Lab, call: str, **words: object) -> dict[str, Any]:
+def by_client(lab: Lab, *asked: dict[str, object]) -> list[dict[str, Any]]:
     """What the official client gets, in a process of its own: it leaves sockets open behind it."""
     script = Path(__file__).with_name("streams_by_client.py")
-    asked = json.dumps({"kubeconfig": str(lab.plane.kubeconfig), "namespace": lab.namespace, "call": call, **words})
-    done = subprocess.run([sys.executable, script], input=asked, capture_output=True, text=True, check=False)
+    words = json.dumps({"kubeconfig": str(lab.plane.kubeconfig), "namespace": lab.namespace, "asked": asked})
+    done = subprocess.run([sys.executable, script], input=words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
-
-
-def executed(lab: Lab, name: str, *command: str, data: str = "", tty: bool = False) -> tuple[str, str, int]:
-    """What a command in a pod wrote to its two streams, and its exit code; its input is closed behind ``data``."""
-    found = by_client(lab, "exec", pod=name, command=command, data=data, tty=tty)
-    return found["out"], found["err"], found["code"]
 
 
 def test_commands_in_a_container(lab: Lab) -> None:
     """A command runs where the container does, with its variables, its directory, its input and its exit code."""
     name = lab.run("echo here > mark; exec sleep 60", workingDir="/data", env=[{"name": "A", "value": "1"}])
     lab.running(name)
-    shell = ("sh", "-c", "cat; cat mark; hostname; echo $A >&2; exit 3")
-    assert executed(lab, name, *shell, data="in\n") == (f"in\nhere\n{name}\n", "1\n", 3)
     large = "".join(map(chr, range(128))) * 10_000
-    assert executed(lab, name, "cat", data=large) == (large, "", 0)
-    assert executed(lab, name, "no-such-program")[2] == 127
-    out, _, code = executed(lab, name, "sh", "-c", "tty && stty size && exit 4", tty=True)
-    assert (out.startswith("/dev/pts/"), code) == (True, 4)
+    shell, cat, unknown, terminal = by_client(
+        lab,
+        {"pod": name, "command": ["sh", "-c", "cat; cat mark; hostname; echo $A >&2; exit 3"], "data": "in\n"},
+        {"pod": name, "command": ["cat"], "data": large},
+        {"pod": name, "command": ["no-such-program"]},
+        {"pod": name, "command": ["sh", "-c", "tty && stty size && exit 4"], "tty": True},
+    )
+    assert shell == {"out": f"in\nhere\n{name}\n", "err": "1\n", "code": 3}
+    assert cat == {"out": large, "err": "", "code": 0}
+    assert unknown["code"] == 127
+    assert (terminal["out"].startswith("/dev/pts/"), terminal["code"]) == (True, 4)
 
 
 def test_command_by_kubectl(lab: Lab) -> None:
-    """kubectl hands on input and exit code, and is refused where nothing runs any more."""
+    """Input and exit code are handed on; where nothing runs any more it is refused."""
     name, over = lab.run("exec sleep 60"), lab.run("true")
     lab.running(name)
     lab.ended(over)
@@ -851,9 +850,14 @@ def test_ports_of_a_pod(lab: Lab) -> None:
     )
     name = lab.run(None, command=["python3", "-c", echo])
     port = int(until(lambda: lab.log(name) if "running" in lab.main(name)["state"] else ""))
-    assert by_client(lab, "port", pod=name, port=port, data="hello\n") == {"data": "hello\n", "error": None}
-    assert "connection refused" in by_client(lab, "port", pod=name, port=1, data="x")["error"]
-    assert by_client(lab, "port", pod=name, port=port, data="again\n")["data"] == "again\n"
+    one, refused, again = by_client(
+        lab,
+        {"pod": name, "port": port, "data": "hello\n"},
+        {"pod": name, "port": 1, "data": "x"},
+        {"pod": name, "port": port, "data": "again\n"},
+    )
+    assert (one, again["data"]) == ({"data": "hello\n", "error": None}, "again\n")
+    assert "connection refused" in refused["error"]
 
 
 def test_too_much_memory(lab: Lab) -> None:
