@@ -37,28 +37,74 @@ SubmitOutput = Annotated[Literal["text", "name", "json", "yaml"], _OUTPUT]
 ReportOutput = Annotated[Literal["text", "json", "markdown"], _OUTPUT]
 ManifestOutput = Annotated[Literal["yaml", "json"], _OUTPUT]
 
-# a job: the words of a project's defaults
-Name = Annotated[str, Option("--name", metavar="NAME", help="Beginning of the job's name (else from the command).")]
+# a job: the words of a project's defaults and of script metadata
+Name = Annotated[
+    str | None, Option("--name", metavar="NAME", help="Beginning of the job's name (else from what runs).")
+]
 Image = Annotated[str | None, Option("--image", "-i", metavar="IMAGE", help="Container image.")]
 Cpu = Annotated[str | None, Option("--cpu", "-c", metavar="CORES", help="CPU cores: 4, 500m.")]
 Memory = Annotated[str | None, Option("--memory", "-m", metavar="SIZE", help="Memory, request and limit: 8Gi.")]
-Gpus = Annotated[str | None, Option("--gpus", "-g", metavar="N", help="GPUs.")]
+Gpus = Annotated[
+    str | None, Option("--gpus", "-g", metavar="[FLAVOR:]N", help="GPUs, of a flavor of the queue: 2, a100:2.")
+]
+Flavor = Annotated[
+    str | None, Option("--flavor", metavar="FLAVOR", help="Run on the nodes of this flavor of the queue.")
+]
+GpuResource = Annotated[
+    str | None, Option("--gpu-resource", metavar="NAME", help="What GPUs are called here (else nvidia.com/gpu).")
+]
 Env = Annotated[
     list[str] | None, Option("--env", "-e", metavar="KEY=VALUE", help="Environment variable; may be given again.")
 ]
+EnvFile = Annotated[
+    list[str] | None,
+    Option("--env-file", metavar="FILE", help="Lines KEY=VALUE, as a shell reads them; values are never shown."),
+]
+SecretName = Annotated[
+    list[str] | None,
+    Option(
+        "--secret",
+        metavar="NAME[:/PATH]",
+        help="A Secret of the project as variables, or as files; may be given again.",
+    ),
+]
+Label = Annotated[
+    list[str] | None, Option("--label", metavar="KEY=VALUE", help="Label of job and pods; may be given again.")
+]
+Shm = Annotated[str | None, Option("--shm", metavar="SIZE", help="Shared memory (/dev/shm), a part of --memory: 8Gi.")]
 Priority = Annotated[str | None, Option("--priority", metavar="CLASS", help="Priority class of the queue.")]
-Time = Annotated[str | None, Option("--time", "-t", metavar="DURATION", help="Time limit: 4h, 1d12h, 1-12:00:00.")]
+Time = Annotated[
+    str | None,
+    Option("--time", "-t", metavar="DURATION", help="Time limit, in an array of each task: 4h, 1d12h, 1-12:00:00."),
+]
 Ttl = Annotated[str | None, Option("--ttl", metavar="DURATION", help="How long the finished job stays listed: 7d.")]
 Workdir = Annotated[str | None, Option("--workdir", metavar="PATH", help="Directory in which the command starts.")]
 Volume = Annotated[
     list[str] | None,
     Option("--volume", metavar="PVC:/PATH[:ro]", help="A claim and where to mount it; may be given again."),
 ]
+Array = Annotated[
+    str | None,
+    Option("--array", metavar="SET[%P]", help="A task for each number, P at once: 0-15, 1-10:3,20, 0-99%8."),
+]
+Nodes = Annotated[
+    int | None, Option("--nodes", metavar="N", min=1, help="N pods together, all or none: MASTER_ADDR, RANK are set.")
+]
+Retries = Annotated[
+    int | None, Option("--retries", metavar="N", min=0, help="How often a failed pod is tried again (else never).")
+]
+Hold = Annotated[bool, Option("--hold", help="Don't let it start before `jobq resume`.")]
+Force = Annotated[bool, Option("--force", help="Send it even where it can never fit.")]
+JobFile = Annotated[
+    str, Option("--file", "-f", metavar="FILE", help="A Job's manifest; queue, namespace, priority are filled in.")
+]
 DryRun = Annotated[
     Literal["client", "server"] | None,
-    Option("--dry-run", metavar="[=client|server]", help="Show the manifest; server: and have it checked there."),
+    Option("--dry-run", metavar="[=client|server]", help="Show what would be sent; server: and have it checked there."),
 ]
-Command = Annotated[list[str] | None, Argument(metavar="[--] COMMAND...", help="What runs, after --.")]
+Command = Annotated[
+    list[str] | None, Argument(metavar="-- COMMAND... | SCRIPT [ARGS...]", help="What runs: see the examples.")
+]
 
 # following and waiting
 Wait = Annotated[bool, Option("--wait", help="Wait for the end; the exit code is the job's fate.")]

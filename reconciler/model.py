@@ -98,7 +98,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """The one list of words about a job: `defaults` of a project, flags of `submit`, script metadata. None: silent."""
+    """The one list of words about a job: flags of `submit`, script metadata, and `defaults` of a project.
+
+    None: silent. The first block can be meant for every job of a project, so `defaults` has it; the second can't.
+    """
 
     image: str | None = None
     cpu: str | None = None
@@ -112,6 +115,15 @@ class JobOptions:
     env: Mapping[str, str] = field(default_factory=dict)
     volumes: Sequence[str] = ()
     image_pull_secrets: Sequence[str] = ()
+
+    name: str | None = None
+    gpu_resource: str | None = None
+    shm: str | None = None
+    array: str | None = None
+    nodes: int | None = None
+    retries: int | None = None
+    secrets: Sequence[str] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,8 @@ from typing import Any, cast
 import pytest
 
 from cli import main
-from cli.catalogue import Caller, parse_entry
-from cli.job import submit
+from cli.job import sending
 from cli.main import COMMANDS, Entry, Table
-from cli.selection import Current
 from reconciler.cluster import Body, Cluster, Resource
 from reconciler.errors import ClusterError, Rejected, Unreachable
 from reconciler.kinds import JOB, WORKLOAD
@@ -116,7 +114,9 @@ WRONG = [
     (["logs"], 2, "missing argument 'JOB'", "`jobq logs --help`"),
     (["submit"], 2, "no command to run", "-- python train.py"),
     (["submit", "--"], 2, "nothing stands after --", "-- python train.py"),
-    (["submit", "train.py", "--lr", "a b"], 2, "'train.py' stands where options do", "-- train.py --lr 'a b'"),
+    (["submit", "train.py", "--lr", "a b"], 2, "there is no file 'train.py' here", "-- train.py --lr 'a b'"),
+    (["submit", "python", "x"], 2, "'python' stands where options do", "-- python x"),
+    (["submit", "train.py", "--dry-run", "--", "x"], 2, "there is no file", "-- train.py --dry-run -- x"),
     (["submit", "--name", "--", "python"], 2, "--name has no value", ""),
     (["submit", "-e", "--", "python"], 2, "'--' has no '='", ""),
     (["submit", "-g", "0.5", "--", "x"], 2, "--gpus: '0.5'", "write 1"),
@@ -580,7 +580,15 @@ def test_requests(plane: Plane, home: Path) -> None:
         (["list"], ["create selfsubjectreviews", "get configmaps", "list jobs", "list workloads"]),
         (
             ["submit", "--", "true"],
-            ["create jobs", "create selfsubjectreviews", "get configmaps", "list workloadpriorityclasses"],
+            [
+                "create jobs",
+                "create selfsubjectreviews",
+                "get configmaps",
+                "list clusterqueues",
+                "list cohorts",
+                "list resourceflavors",
+                "list workloadpriorityclasses",
+            ],
         ),
     ]:
         start = plane.mark()
@@ -609,13 +617,7 @@ class Down:
     ],
 )
 def test_unanswered_submission_says_what_is_known(error: ClusterError, hint: str) -> None:
-    entry = parse_entry(
-        {
-            "metadata": {"name": "vision"},
-            "data": {"format": "1", "state": "active", "namespace": "vision", "queue": "main", "clusterQueue": "q"},
-        }
-    )
-    current = Current(entry, Caller(KIM, frozenset()), "--project")
+    objects = sending.Objects({"metadata": {"name": "a-bcdfg"}})
     with pytest.raises(type(error)) as caught:
-        submit._send(cast("Cluster", Down(error)), {"metadata": {"name": "a-bcdfg"}}, current)
+        sending.send(cast("Cluster", Down(error)), lambda: objects, "vision")
     assert hint in caught.value.hint

@@ -5,20 +5,30 @@ from typing import Any
 
 import pytest
 
-from cli.submission import amount, manifest, naming
-from cli.submission.request import Mount, Request, check, from_defaults, resolve, variables, volume
+from cli.submission import amount, manifest, naming, script
+from cli.submission.manifest import Place
+from cli.submission.mounts import Mount, volume
+from cli.submission.request import Request, Said, check, from_defaults, resolve
+from cli.submission.variables import from_pairs
 from reconciler.errors import UsageError
 from reconciler.model import JobOptions
 
 IMAGE = JobOptions(image="train:1")
 
 
-def made(flags: JobOptions = IMAGE, project: JobOptions = JobOptions(), *command: str) -> Request:  # noqa: B008 - frozen
-    return resolve(flags, project, command or ("true",), ())
+def made(
+    flags: JobOptions = IMAGE,
+    project: JobOptions = JobOptions(),  # noqa: B008 - frozen
+    *command: str,
+    priorities: tuple[str, ...] = (),
+) -> Request:
+    said = Said.of(flags, JobOptions(), project, {})
+    return resolve(said, script.command(command or ("true",)), priorities)
 
 
-def job_of(request: Request) -> dict[str, Any]:
-    return manifest.job(request, name="a-bcdfg", namespace="vision", queue="main", submitted_by="kim@example.org")
+def job_of(request: Request, flavor: dict[str, Any] | None = None) -> dict[str, Any]:
+    place = Place(namespace="vision", queue="main", submitted_by="kim@example.org", flavor=flavor or {}, provenance={})
+    return manifest.job(request, "a-bcdfg", place)
 
 
 def container_of(request: Request) -> dict[str, Any]:
@@ -106,7 +116,7 @@ def test_defaults_of_a_catalogue_entry() -> None:
 )
 def test_priority(given: str | None, allowed: tuple[str, ...], expected: str) -> None:
     """A project with a list always gets a class of it: the first, where nobody names one."""
-    assert resolve(JobOptions(image="i", priority=given), JobOptions(), ["true"], allowed).priority == expected
+    assert made(JobOptions(image="i", priority=given), priorities=allowed).priority == expected
 
 
 REFUSED = [
@@ -146,9 +156,9 @@ def test_wrong_default_is_the_projects() -> None:
 
 
 def test_flags_are_checked_without_a_project() -> None:
-    check(JobOptions(), ["true"])
+    check(JobOptions(), {}, script.command(["true"]))
     with pytest.raises(UsageError, match="--cpu"):
-        check(JobOptions(cpu="many"), ["true"])
+        check(JobOptions(cpu="many"), {}, script.command(["true"]))
 
 
 @pytest.mark.parametrize("word", ["x" * 140_000, "\udcff"])
@@ -157,8 +167,8 @@ def test_words_that_no_job_can_carry(word: str) -> None:
         made(IMAGE, JobOptions(), "echo", word)
 
 
-@pytest.mark.parametrize(("text", "value"), [("0", 0), ("2", 2), ("16", 16)])
-def test_gpus(text: str, value: int) -> None:
+@pytest.mark.parametrize(("text", "value"), [("0", (None, 0)), ("2", (None, 2)), ("a100:16", ("a100", 16))])
+def test_gpus(text: str, value: tuple[str | None, int]) -> None:
     assert amount.gpus(text, "--gpus") == value
 
 
@@ -180,7 +190,7 @@ def test_durations(text: str, seconds: int) -> None:
 
 
 def test_variables() -> None:
-    assert variables(["A=1", "B=", "A=2=3"]) == {"A": "2=3", "B": ""}
+    assert from_pairs(["A=1", "B=", "A=2=3"]) == {"A": "2=3", "B": ""}
 
 
 def test_read_only_volume() -> None:
@@ -206,7 +216,7 @@ def test_read_only_volume() -> None:
 )
 def test_names_from_commands(command: list[str], name: str) -> None:
     """Always valid, and with room for the suffix."""
-    assert naming.base_name("", command) == name
+    assert naming.base_name(None, command) == name
     assert re.fullmatch("[a-z0-9]([-a-z0-9]*[a-z0-9])?", name)
     assert len(name) + 1 + naming.SUFFIX <= naming.LONGEST
 
@@ -233,4 +243,4 @@ def test_placement() -> None:
         "nodeSelector": {"gpu": "a100"},
         "tolerations": [{"operator": "Equal", **taint}],
     }
-    assert manifest.placement({}) == {"nodeSelector": {}, "tolerations": []}
+    assert manifest.placement({}) == {}

@@ -25,9 +25,18 @@ def memory(text: str, origin: str) -> str:
     return amounts.canonical(text)
 
 
-def gpus(text: str, origin: str) -> int:
-    """Whole GPUs, zero included. Raises: UsageError."""
-    return _read(_whole, text, origin)
+def no_more_than(text: str, most: str, origin: str) -> None:
+    """Shared memory counts as the pod's memory. Raises: UsageError where it is more than all of that."""
+    if _read(amounts.size, text, origin) > _read(amounts.size, most, "--memory"):
+        raise UsageError(f"{origin}: {text} of shared memory are a part of the {most} of memory", hint="raise --memory")
+
+
+def gpus(text: str, origin: str) -> tuple[str | None, int]:
+    """``N`` or ``FLAVOR:N``: the flavor, where one is named, and whole GPUs, zero included. Raises: UsageError."""
+    flavor, colon, number = text.rpartition(":")
+    if colon and not flavor:
+        raise UsageError(f"{origin}: {text!r} names no flavor before the colon", hint=f"write {number} or FLAVOR:N")
+    return flavor or None, _read(_whole, number, origin)
 
 
 def time_limit(text: str, origin: str) -> int:

@@ -1,9 +1,9 @@
 """Names of jobs: valid whatever they are made from, short enough for the names that Kubernetes makes from them."""
 
+import posixpath
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import PurePosixPath
 
 from reconciler.errors import UsageError
 
@@ -19,15 +19,15 @@ _VALID = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SCRIPT = re.compile(r"[^-=].*\.(py|sh|bash|jl|R|r|pl|rb|js|lua)")
 
 
-def base_name(given: str, command: Sequence[str]) -> str:
-    """The beginning of a job's name: as given, or from the command. Raises: UsageError with the rule."""
-    if not given:
+def base_name(given: str | None, command: Sequence[str], origin: str = "--name") -> str:
+    """The beginning of a job's name: as given, or (None) from the command. Raises: UsageError with the rule."""
+    if given is None:
         return _derived(command)
     if not _VALID.fullmatch(given):
-        raise UsageError(f"--name: {given!r} has more than a-z, 0-9 and - inside", hint=f"write {cleaned(given)}")
+        raise UsageError(f"{origin}: {given!r} has more than a-z, 0-9 and - inside", hint=f"write {cleaned(given)}")
     if len(given) > _BASE:
         raise UsageError(
-            f"--name: {given!r} has {len(given)} characters, and {_BASE} fit",
+            f"{origin}: {given!r} has {len(given)} characters, and {_BASE} fit",
             hint=f"{SUFFIX} random ones are added: write {cleaned(given)}",
         )
     return given
@@ -46,5 +46,9 @@ def _derived(command: Sequence[str]) -> str:
         if previous == "-m":
             return cleaned(word)
         if _SCRIPT.fullmatch(word):
-            return cleaned(PurePosixPath(word).stem)
-    return cleaned(PurePosixPath(command[0]).stem)
+            return cleaned(_stem(word))
+    return cleaned(_stem(command[0]))
+
+
+def _stem(path: str) -> str:
+    return posixpath.splitext(posixpath.basename(path.rstrip("/")))[0]

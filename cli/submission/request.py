@@ -1,96 +1,141 @@
-"""What a job asks for: flags over the project's defaults over what jobq assumes, checked and exact."""
+"""What a job asks for: flags over the script's metadata over the project's defaults over what jobq assumes."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from cli.submission import amount
+from cli.submission import amount, array, mounts, variables
+from cli.submission.array import Array
+from cli.submission.layout import MOST_PODS
+from cli.submission.mounts import Storage
+from cli.submission.script import Work
+from reconciler import labels
 from reconciler.errors import UsageError
 from reconciler.model import JobOptions
 
-ASSUMED = JobOptions(cpu="1", memory="2Gi", gpus=0, ttl="7d")
+ASSUMED = JobOptions(cpu="1", memory="2Gi", gpus=0, gpu_resource="nvidia.com/gpu", ttl="7d", retries=0)
 """Where neither flag nor project speaks: a job without requests would run outside all quota."""
-LARGEST_WORD = 2**17 - 1
-"""Bytes that Linux passes in one argument, or one variable with its name."""
-
-_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
-_CLAIM = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
-T = TypeVar("T")
+MOST_RETRIES = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
-    """A claim at a path."""
-
-    claim: str
-    path: str
-    read_only: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A job to be: amounts as the API server spells them, times in seconds, every byte as the user typed it."""
-
-    command: Sequence[str]
-    image: str
-    cpu: str
-    memory: str
-    gpus: int
-    flavor: str
-    """The ResourceFlavor on whose nodes it must run; ``""``: Kueue chooses."""
-    env: Mapping[str, str]
-    priority: str
-    seconds: int | None
-    ttl_seconds: int
-    workdir: str
-    mounts: Sequence[Mount]
-    pull_secrets: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """Options from strong to weak, each with how errors call it."""
+class Said:
+    """Options from strong to weak, each with how errors call it; and the variables of env files."""
 
     layers: Sequence[tuple[JobOptions, str]]
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Variables that flags override, and that override all others; their values are never shown."""
+
+    @classmethod
+    def of(cls, flags: JobOptions, script: JobOptions, project: JobOptions, files: Mapping[str, str]) -> "Said":
+        """The layers of a submission."""
+        return cls(
+            (
+                (flags, "--{flag}"),
+                (script, "{word} in [tool.jobq]"),
+                (project, "the project's default {word}"),
+                (ASSUMED, "jobq's own {word}"),
+            ),
+            files,
+        )
 
     def first(self, word: str) -> tuple[Any, str]:
         """The strongest value, and where it is said; None where nobody speaks."""
         for options, origin in self.layers:
             value = getattr(options, word)
             if value is not None:
-                return value, origin.format(word=word)
+                return value, origin.format(word=word, flag=word.replace("_", "-"))
         return None, word
 
+    def items(self, word: str) -> Sequence[tuple[str, str]]:
+        """All items of a list and where each is said, weak ones first."""
+        return [
+            (item, origin.format(word=word, flag=word.removesuffix("s")))
+            for options, origin in reversed(self.layers)
+            for item in getattr(options, word)
+        ]
 
-def resolve(flags: JobOptions, project: JobOptions, command: Sequence[str], priorities: Sequence[str]) -> Request:
+    def merged(self, word: str) -> dict[str, str]:
+        """A map of all layers, in which stronger keys count."""
+        return {key: value for options, _ in reversed(self.layers) for key, value in getattr(options, word).items()}
+
+    def env(self) -> tuple[Mapping[str, str], frozenset[str]]:
+        """The variables, and which of them have their value from a file."""
+        flags = self.layers[0][0].env
+        return {**self.merged("env"), **self.files, **flags}, frozenset(self.files) - frozenset(flags)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A job to be: amounts as the API server spells them, times in seconds, every byte as the user typed it."""
+
+    work: Work
+    image: str
+    cpu: str
+    memory: str
+    gpus: int
+    gpu_resource: str
+    flavor: str
+    """The ResourceFlavor on whose nodes it must run; ``""``: Kueue chooses."""
+    flavor_origin: str
+    env: Mapping[str, str]
+    hidden: frozenset[str]
+    """Variables whose values are never shown."""
+    priority: str
+    seconds: int | None
+    ttl_seconds: int
+    workdir: str
+    storage: Storage
+    pull_secrets: Sequence[str]
+    array: Array | None
+    nodes: int
+    """How many pods run together; 0: the job has no nodes to tell apart."""
+    retries: int
+    labels: Mapping[str, str]
+    held: bool
+
+
+def resolve(said: Said, work: Work, priorities: Sequence[str], *, held: bool = False) -> Request:
     """Everything that a job needs, from what is said. Raises: UsageError naming the flag, or the project's default."""
-    said = _Said([(flags, "--{word}"), (project, "the project's default {word}"), (ASSUMED, "jobq's own {word}")])
     image, _ = said.first("image")
     if not image:
         raise UsageError("which image?", hint="say --image, or have `defaults.image` set in the project's file")
     time, time_origin = said.first("time")
     workdir, workdir_origin = said.first("workdir")
+    flavor, flavor_origin = said.first("flavor")
+    env, hidden = said.env()
+    words = _words(work.command)
+    variables.together(words, variables.checked(env))
+    tasks, nodes = _spread(said)
     return Request(
-        command=_words(command),
+        work=work,
         image=image,
         cpu=amount.cpu(*said.first("cpu")),
         memory=amount.memory(*said.first("memory")),
         gpus=said.first("gpus")[0],
-        flavor=said.first("flavor")[0] or "",
-        env=_variables({**project.env, **flags.env}),
-        priority=_priority(*said.first("priority"), priorities),
+        gpu_resource=_resource(*said.first("gpu_resource")),
+        flavor=flavor or "",
+        flavor_origin=flavor_origin,
+        env=env,
+        hidden=hidden,
+        priority=priority_of(*said.first("priority"), priorities),
         seconds=None if time is None else amount.time_limit(time, time_origin),
         ttl_seconds=amount.time_to_live(*said.first("ttl")),
-        workdir=_absolute(workdir, workdir_origin) if workdir else "",
-        mounts=_mounts([*project.volumes, *flags.volumes]),
-        pull_secrets=tuple(project.image_pull_secrets),
+        workdir=mounts.absolute(workdir, workdir_origin) if workdir else "",
+        storage=_storage(said, work),
+        pull_secrets=tuple(dict.fromkeys(name for name, _ in said.items("image_pull_secrets"))),
+        array=tasks,
+        nodes=nodes,
+        retries=_bounded(*said.first("retries"), MOST_RETRIES),
+        labels=_labels(said.merged("labels")),
+        held=held,
     )
 
 
-def check(flags: JobOptions, command: Sequence[str]) -> None:
+def check(flags: JobOptions, files: Mapping[str, str], work: Work) -> None:
     """Refuse what no project could make right, before anybody is asked. Raises: UsageError."""
-    resolve(replace(flags, image=flags.image or "any"), JobOptions(), command, ())
+    resolve(Said.of(replace(flags, image=flags.image or "any"), work.options, JobOptions(), files), work, ())
 
 
 def from_defaults(defaults: Mapping[str, Any]) -> JobOptions:
@@ -101,54 +146,50 @@ def from_defaults(defaults: Mapping[str, Any]) -> JobOptions:
     return JobOptions(**{word: value for word, value in found.items() if word in known})
 
 
-def variables(pairs: Iterable[str]) -> Mapping[str, str]:
-    """``KEY=VALUE`` words as a map; the last of one key counts. Raises: UsageError."""
+def labels_from(pairs: Iterable[str]) -> Mapping[str, str]:
+    """``KEY=VALUE`` words as a map. Raises: UsageError."""
     found = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise UsageError(f"--env: {pair!r} has no '='", hint=f"write --env {pair}=VALUE")
+            raise UsageError(f"--label: {pair!r} has no '='", hint=f"write --label {pair}=VALUE")
         found[key] = value
     return found
 
 
-def volume(text: str) -> Mount:
-    """``PVC:/path[:ro]``. Raises: UsageError."""
-    claim, _, rest = text.partition(":")
-    path, _, mode = rest.partition(":")
-    if not (_CLAIM.fullmatch(claim) and path) or mode not in {"", "ro", "rw"}:
-        raise UsageError(f"--volume: {text!r} is no claim and path", hint="write PVC:/path, or PVC:/path:ro")
-    return Mount(claim, _absolute(path, "--volume"), mode == "ro")
-
-
 def _words(command: Sequence[str]) -> Sequence[str]:
     for number, word in enumerate(command, 1):
-        _transportable(word, f"word {number} of the command")
-    return tuple(command)
+        variables.transportable(word, f"word {number} of the command")
+    return command
 
 
-def _variables(env: Mapping[str, str]) -> Mapping[str, str]:
-    for key, value in env.items():
-        if not _VARIABLE.fullmatch(key):
+def _spread(said: Said) -> tuple[Array | None, int]:
+    """Tasks or nodes; a stronger word for the one silences a weaker for the other."""
+    for options, origin in said.layers:
+        if options.array is not None and options.nodes is not None:
             raise UsageError(
-                f"--env: {key!r} is no variable's name", hint="names are letters, digits, '_', '-' and '.'"
+                "an array of jobs on several nodes is no single job", hint="submit one for each number, with --nodes"
             )
-        _transportable(f"{key}={value}", f"variable {key}")
-    return dict(env)
+        if options.array is not None:
+            return array.read(options.array, origin.format(word="array", flag="array")), 0
+        if options.nodes is not None:
+            return None, _bounded(options.nodes, origin.format(word="nodes", flag="nodes"), MOST_PODS)
+    return None, 0
 
 
-def _transportable(text: str, what: str) -> None:
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        raise UsageError(f"{what} isn't UTF-8, which is all that Kubernetes carries") from None
-    if size > LARGEST_WORD:
-        raise UsageError(
-            f"{what} has {size} bytes, and Linux passes at most {LARGEST_WORD}", hint="put it into a file on a volume"
-        )
+def _bounded(number: int, origin: str, most: int) -> int:
+    if number > most:
+        raise UsageError(f"{origin}: {number} is more than {most}, the most that Kubernetes takes")
+    return number
 
 
-def _priority(name: str | None, origin: str, allowed: Sequence[str]) -> str:
+def _resource(name: str, origin: str) -> str:
+    if not re.fullmatch(labels.KEY, name) or "/" not in name:
+        raise UsageError(f"{origin}: {name!r} is no name of a resource", hint="write it whole: nvidia.com/gpu")
+    return name
+
+
+def priority_of(name: str | None, origin: str, allowed: Sequence[str]) -> str:
     """The project's first class where nobody names one: a job without class could be given one that isn't allowed."""
     if not allowed:
         return name or ""
@@ -157,12 +198,29 @@ def _priority(name: str | None, origin: str, allowed: Sequence[str]) -> str:
     return name or allowed[0]
 
 
-def _absolute(path: str, origin: str) -> str:
-    if not path.startswith("/"):
-        raise UsageError(f"{origin}: {path!r} is no path from the root", hint=f"write /{path}")
-    return path
+def _storage(said: Said, work: Work) -> Storage:
+    shm, shm_origin = said.first("shm")
+    memory, _ = said.first("memory")
+    if shm is not None:
+        amount.no_more_than(shm, memory, shm_origin)
+    found = Storage(
+        mounts=mounts.at_paths([mounts.volume(*item) for item in said.items("volumes")]),
+        secrets=tuple(dict.fromkeys(mounts.secret(*item) for item in said.items("secrets"))),
+        shm=amount.memory(shm, shm_origin) if shm is not None else "",
+        shipped=mounts.keys_of(work.files),
+    )
+    mounts.refuse_doubles(found)
+    return found
 
 
-def _mounts(texts: Sequence[str]) -> Sequence[Mount]:
-    """One at each path: a flag's takes the place of the project's."""
-    return tuple({mount.path: mount for mount in map(volume, texts)}.values())
+def _labels(found: Mapping[str, str]) -> Mapping[str, str]:
+    for key, value in found.items():
+        if labels.is_taken(key):
+            raise UsageError(f"--label: {key} belongs to jobq or Kubernetes", hint="choose a name without a domain")
+        if not re.fullmatch(labels.KEY, key):
+            raise UsageError(f"--label: {key!r} is no label's name", hint="letters, digits, '-', '_', '.'; at most 63")
+        if not re.fullmatch(labels.VALUE, value):
+            raise UsageError(
+                f"--label: {value!r} is no label's value", hint="letters, digits, '-', '_', '.'; at most 63"
+            )
+    return dict(found)

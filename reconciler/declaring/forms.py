@@ -28,6 +28,7 @@ from reconciler.declaring.scalars import (
     LabelValue,
     Line,
     NamespacePattern,
+    QualifiedName,
     QueueName,
     QueuePattern,
     Share,
@@ -82,6 +83,19 @@ class DefaultsFile(Form):
     env: dict[EnvName, str] = Field({}, description="values are text: quote numbers")
     volumes: list[Volume] = Field([], description="PVC:/path[:ro]")
     imagePullSecrets: list[DnsName] = []  # noqa: N815 - the file's own word
+
+
+class JobFile(DefaultsFile):
+    """What a script says of its own job, in `[tool.jobq]`: the same words and types, and those of one job."""
+
+    name: Label | None = None
+    gpuResource: QualifiedName | None = None  # noqa: N815 - the words' own form
+    shm: Size | None = None
+    array: str | None = None
+    nodes: Annotated[int, Field(ge=1)] | None = None
+    retries: Count | None = None
+    secrets: list[str] = Field([], description="NAME, or NAME:/path")
+    labels: dict[FreeKey, LabelValue] = {}
 
 
 class AmountsFile(Form):

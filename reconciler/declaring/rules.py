@@ -8,7 +8,8 @@ from reconciler import documents
 from reconciler.amounts import quantity
 from reconciler.declaring.forms import NetworkFile, SpecFile
 from reconciler.declaring.problems import nearest
-from reconciler.declaring.scalars import is_taken, shown
+from reconciler.declaring.scalars import shown
+from reconciler.labels import is_taken
 from reconciler.model import KeyRule, Problem, Settings
 
 

@@ -7,14 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from reconciler import documents
+from reconciler import documents, labels
 from reconciler.amounts import AmountError, cores, duration, size
-
-_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_LABEL_WORD = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
-_TAKEN_DOMAINS = ("jobq.io", "kubernetes.io", "k8s.io", "x-k8s.io")
-"""Whose labels and annotations decide on rights and quota."""
-_DNS_NAME = rf"{_LABEL}(\.{_LABEL})*"
 
 
 def _checked(rule: Callable[[str], object]) -> AfterValidator:
@@ -76,7 +70,7 @@ def _share(value: object) -> object:
 
 def _label_pair(text: str) -> None:
     """``key=value``, or nothing."""
-    if text and not re.fullmatch(rf"({_DNS_NAME}/)?{_LABEL_WORD}=({_LABEL_WORD})?", text):
+    if text and not re.fullmatch(rf"({labels.DNS_NAME}/)?{labels.WORD}=({labels.WORD})?", text):
         raise ValueError(f"{shown(text)} is no label; write key=value")
 
 
@@ -87,7 +81,7 @@ def _pattern(*words: str) -> AfterValidator:
         plain = text
         for word in words:
             plain = plain.replace(word, "x")
-        if not re.fullmatch(_LABEL, plain):
+        if not re.fullmatch(labels.NAME, plain):
             raise ValueError(f"{shown(text)} is no name: lower-case letters, digits, '-', and {' or '.join(words)}")
 
     return _checked(check)
@@ -106,14 +100,8 @@ def _expression(text: str) -> None:
         raise ValueError(f"{shown(text)} is no regular expression: {error}") from None
 
 
-def is_taken(key: str) -> bool:
-    """Whether a label's or annotation's key is one of jobq's or Kubernetes' own."""
-    domain = key.rpartition("/")[0]
-    return any(domain == own or domain.endswith(f".{own}") for own in _TAKEN_DOMAINS)
-
-
 def _free_key(text: str) -> None:
-    if is_taken(text):
+    if labels.is_taken(text):
         raise ValueError(f"{shown(text)} belongs to jobq or Kubernetes; project files can't set it")
 
 
@@ -130,9 +118,11 @@ def _date(value: object) -> object:
     return value
 
 
-Label = Annotated[str, _matching(_LABEL, "name: lower-case letters, digits and '-', at most 63", longest=63)]
-QueueName = Annotated[str, _matching(_DNS_NAME, "name of at most 63 characters, as it becomes a label", longest=63)]
-DnsName = Annotated[str, _matching(_DNS_NAME, "name: lower-case letters, digits, '-' and '.'")]
+Label = Annotated[str, _matching(labels.NAME, "name: lower-case letters, digits and '-', at most 63", longest=63)]
+QueueName = Annotated[
+    str, _matching(labels.DNS_NAME, "name of at most 63 characters, as it becomes a label", longest=63)
+]
+DnsName = Annotated[str, _matching(labels.DNS_NAME, "name: lower-case letters, digits, '-' and '.'")]
 Text = Annotated[str, Field(max_length=4096)]
 Line = Annotated[str, Field(max_length=256), _matching(r"[^\n]*", "single line", longest=256)]
 Tag = Annotated[str, _matching(r"[^\s,]+", "tag: no blanks or commas, at most 63 characters", longest=63)]
@@ -146,10 +136,12 @@ Day = Annotated[date, BeforeValidator(_date)]
 Image = Annotated[str, _matching(r"[^\s]+", "image: it has blanks")]
 Workdir = Annotated[str, _matching(r"/[^\n]*", "absolute path", longest=4096)]
 EnvName = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "variable name: letters, digits and '_'")]
-Volume = Annotated[str, _matching(rf"{_LABEL}:/[^:\n]*(:ro)?", "volume; write PVC:/path or PVC:/path:ro", longest=4096)]
-LabelKey = Annotated[str, _matching(rf"({_DNS_NAME}/)?{_LABEL_WORD}", "label's key", longest=317)]
+Volume = Annotated[
+    str, _matching(rf"{labels.NAME}:/[^:\n]*(:ro)?", "volume; write PVC:/path or PVC:/path:ro", longest=4096)
+]
+LabelKey = Annotated[str, _matching(rf"({labels.DNS_NAME}/)?{labels.WORD}", "label's key", longest=317)]
 LabelValue = Annotated[
-    str, _matching(rf"({_LABEL_WORD})?", "label's value: letters, digits, '-', '_', '.'", longest=63)
+    str, _matching(rf"({labels.WORD})?", "label's value: letters, digits, '-', '_', '.'", longest=63)
 ]
 FreeKey = Annotated[LabelKey, _checked(_free_key)]
 NamespacePattern = Annotated[str, _checked(_project_once), _pattern("{project}")]
@@ -157,6 +149,9 @@ QueuePattern = Annotated[str, _pattern("{project}", "{namespace}")]
 Expression = Annotated[str, _checked(_expression)]
 Share = Annotated[str | int, BeforeValidator(_share)]
 LabelPair = Annotated[str, _checked(_label_pair)]
+QualifiedName = Annotated[
+    str, _matching(rf"{labels.DNS_NAME}/{labels.WORD}", "name of a resource, such as nvidia.com/gpu")
+]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 

@@ -1,0 +1,62 @@
+"""Whether a job can ever fit the project's queue; where that can't be told, nothing is refused."""
+
+from collections.abc import Sequence
+
+from cli.fit import judge, requests, words
+from cli.fit.cohort import Tree
+from cli.fit.judge import Choice, Never, Queue
+from cli.fit.requests import PodSet
+from reconciler.cluster import Body
+from reconciler.errors import UsageError
+
+_FORCE = "--force sends it all the same"
+
+
+def queue_of(
+    cluster_queue: Body | None, flavors: Sequence[Body] | None, queues: Sequence[Body], cohorts: Sequence[Body] | None
+) -> Queue | None:
+    """The queue in its cohorts, as far as they can be read; None where it can't be itself."""
+    if cluster_queue is None:
+        return None
+    return judge.queue_of(cluster_queue, flavors or (), Tree(queues, cohorts or (), whole=cohorts is not None))
+
+
+def check(job: Body, queue: Queue) -> None:
+    """Raises: UsageError for a job that could never start, with the largest size that could."""
+    pod_sets = requests.of_job(job)
+    if missing := judge.uncovered(queue, pod_sets):
+        raise UsageError(
+            f"the queue {queue.name} has no {missing[0]} at all: the job would wait for ever",
+            hint=f"it has {', '.join(queue.resources) or 'nothing'}; {_FORCE}",
+        )
+    if (choice := judge.unsuited(queue, pod_sets)) is not None:
+        raise UsageError(
+            f"no flavor of the queue {queue.name} takes the job: {_mismatches(choice)}",
+            hint=f"choose another; {_FORCE}",
+        )
+    if (never := judge.never(queue, pod_sets)) is not None:
+        raise UsageError(_too_much(never, queue), hint=f"{_way_out(never)}; {_FORCE}")
+
+
+def _mismatches(choice: Choice) -> str:
+    return "; ".join(f"{one.flavor} {one.mismatch}" for one in choice.tries)
+
+
+def _too_much(never: Never, queue: Queue) -> str:
+    asked, most = (words.plainly(never.resource, amount) for amount in (never.asked, never.most))
+    return f"the job would wait for ever: it needs {asked}, and {queue.name} can give {most} at most in {never.flavor}"
+
+
+def _way_out(never: Never) -> str:
+    """The largest size that fits, as options say it."""
+    each = words.whole(never.resource, never.each)
+    option = words.option(never.resource, each)
+    if not each or not option:
+        return "ask for less"
+    largest = f"the largest that fits is {option}"
+    fewer = _fewer(never, never.pods)
+    return f"{largest}{' for each' if never.pods.fewest > 1 else ''}{fewer}"
+
+
+def _fewer(never: Never, pods: PodSet) -> str:
+    return f", or --nodes {never.at_once}" if pods.fewest > 1 and never.at_once else ""

@@ -1,0 +1,134 @@
+"""A script of the caller's machine that becomes a job: what runs it, and what is shipped for it.
+
+Its files lie in a ConfigMap that its Job owns. Other kinds of scripts get their own way of running here.
+"""
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cli.submission.mounts import SHIPPED
+from reconciler.errors import UsageError
+from reconciler.model import JobOptions
+
+if TYPE_CHECKING:
+    from reconciler.declaring.metadata import Metadata
+
+MOST_BYTES = 2**20
+"""What a ConfigMap holds: https://kubernetes.io/docs/concepts/configuration/configmap/."""
+REQUIREMENTS = "requirements.txt"
+
+_SHELLS = {".sh": "/bin/sh", ".bash": "bash"}
+_PYTHON = """\
+if command -v python3 >/dev/null 2>&1; then exec python3 "$@"; fi
+if command -v python >/dev/null 2>&1; then exec python "$@"; fi
+echo 'jobq: this image has neither python3 nor python: choose one that has, with --image' >&2
+exit 127
+"""
+_WITH_DEPENDENCIES = """\
+if command -v uv >/dev/null 2>&1; then
+  [ -w "${HOME:-/nowhere}" ] || export UV_CACHE_DIR="${UV_CACHE_DIR:-$(mktemp -d)}"
+  exec uv run --script "$@"
+fi
+for python in python3 python; do
+  if "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+    room=$(mktemp -d) &&
+    "$python" -m venv "$room" &&
+    "$room/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir -r REQUIREMENTS >&2 || exit
+    exec "$room/bin/python" "$@"
+  fi
+done
+echo 'jobq: the script has dependencies, and this image has neither uv nor a Python with venv and pip:' \\
+  'choose one that has, with --image' >&2
+exit 127
+""".replace("REQUIREMENTS", f"{SHIPPED}/{REQUIREMENTS}")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a job runs: the words that the process gets, those that people are shown, and files by name."""
+
+    command: Sequence[str]
+    shown: Sequence[str]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    options: JobOptions = field(default_factory=JobOptions)
+    """What the script itself asks for."""
+    notices: Sequence[str] = ()
+
+
+def command(words: Sequence[str]) -> Work:
+    """A command of the image."""
+    return Work(tuple(words), tuple(words))
+
+
+def script(path: str, data: bytes, arguments: Sequence[str]) -> Work:
+    """A local script with its arguments. Raises: UsageError: too large, no known interpreter, wrong metadata."""
+    name = _file_name(path)
+    text, notices = _repaired(data, path)
+    metadata = _metadata(text, path)
+    dependencies = metadata.dependencies if metadata else None
+    files = {name: text}
+    if dependencies:
+        files[REQUIREMENTS] = "\n".join([*dependencies, ""]).encode()
+    size = sum(map(len, files.values()))
+    if size > MOST_BYTES:
+        raise UsageError(
+            f"{path} has {size} bytes, and {MOST_BYTES} can be shipped",
+            hint="put it into the image or on a volume, and name it after --",
+        )
+    runner = _runner(name, text, path, dependencies)
+    where = f"{SHIPPED}/{name}"
+    options = metadata.options if metadata else JobOptions()
+    return Work((*runner, where, *arguments), (path, *arguments), files, options, notices)
+
+
+def _file_name(path: str) -> str:
+    """The file's own name, where a volume can have it."""
+    name = posixpath.basename(path)
+    return name if not name.startswith("..") and name.isprintable() else f"script{_suffix(name)}"
+
+
+def _suffix(path: str) -> str:
+    return posixpath.splitext(path)[1]
+
+
+def _repaired(data: bytes, path: str) -> tuple[bytes, Sequence[str]]:
+    r"""Without Windows line ends, where they would break it: the kernel looks for an interpreter ``python3\r``."""
+    breaks = data.startswith(b"#!") or _suffix(path) in _SHELLS
+    if not (breaks and b"\r\n" in data):
+        return data, ()
+    return data.replace(b"\r\n", b"\n"), ["its Windows line ends are shipped as plain ones"]
+
+
+def _metadata(data: bytes, path: str) -> "Metadata | None":
+    if b"# /// script" not in data:
+        return None
+    from reconciler.declaring.metadata import read_metadata  # noqa: PLC0415 - pydantic, which few scripts need
+
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8, and so no script with metadata") from None
+    found, problems = read_metadata(text, path)
+    if problems:
+        first, more = problems[0], len(problems) - 1
+        raise UsageError(f"{first.origin}: {first.reason}{f' (and {more} more)' if more else ''}", hint=first.hint)
+    return found
+
+
+def _runner(name: str, data: bytes, path: str, dependencies: Sequence[str] | None) -> Sequence[str]:
+    """The words before the script's own path."""
+    suffix = _suffix(name)
+    if dependencies:
+        return ("/bin/sh", "-c", _WITH_DEPENDENCIES, "sh")
+    if data.startswith(b"#!"):
+        return ()
+    if suffix == ".py":
+        return ("/bin/sh", "-c", _PYTHON, "sh")
+    if suffix in _SHELLS:
+        return (_SHELLS[suffix],)
+    raise UsageError(
+        f"{path} doesn't say what runs it",
+        hint="begin it with a line such as #!/usr/bin/env python3, or name it .py or .sh",
+    )
