@@ -142,8 +142,9 @@ def _with_identity(access: Access, cluster: Said[Cluster], said: Said[User]) -> 
     )
     if access.certificate and not access.key:
         raise ClusterError(f"{whose} has a client certificate, but no key for it")
-    if user.exec is not None and not (access.token or access.token_file or access.basic):
-        access = replace(access, plugin=_plugin(user.exec, folder, access, cluster, whose))
+    plugin = _plugin(user.exec, folder, access, cluster, whose) if user.exec else None
+    if not (access.token or access.token_file or access.basic):  # as for kubectl: these need no plugin
+        access = replace(access, plugin=plugin)
     if not (access.certificate or access.token or access.token_file or access.basic or access.plugin):
         raise ClusterError(
             f"{whose} has no credentials", hint=f"context {access.context!r} names that user; name another --context"

@@ -24,6 +24,8 @@ from reconciler.reaching.access import Access, Credential, Plugin
 WATCHED_SECONDS = 300
 """How long a plugin may take where a terminal shows what it asks for: people log in by a browser, or a phone."""
 UNWATCHED_SECONDS = 30
+FAILED_SECONDS = 5
+"""How long a failure counts before the plugin is run again."""
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -49,12 +51,14 @@ class Login:
         self._lock = threading.Lock()
         self._credential: Credential | None = None
         self._ends: datetime | None = None
+        self._failure: Unauthorized | None = None
+        self._failed_until = 0.0
 
     def credential(self) -> Credential:
         """The one that holds now; whoever comes first runs the plugin. Raises: Unauthorized."""
         with self._lock:
             if self._credential is None or self._is_over():
-                self._credential, self._ends = self._read(self._run())
+                self._credential, self._ends = self._asked()
             return self._credential
 
     def refused(self, credential: Credential) -> None:
@@ -62,6 +66,16 @@ class Login:
         with self._lock:
             if self._credential is credential:
                 self._credential = None
+
+    def _asked(self) -> tuple[Credential, datetime | None]:
+        """A failure is everybody's who waits: nobody wants to read it, or to be asked, once for each request."""
+        if self._failure is not None and time.monotonic() < self._failed_until:
+            raise self._failure
+        try:
+            return self._read(self._run())
+        except Unauthorized as error:
+            self._failure, self._failed_until = error, time.monotonic() + FAILED_SECONDS
+            raise
 
     def _is_over(self) -> bool:
         return self._ends is not None and self._ends.timestamp() <= time.time()
