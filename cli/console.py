@@ -101,8 +101,47 @@ def complain(error: BaseException) -> None:
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Aligned columns. On a terminal they are cut to its width; elsewhere every cell is whole."""
     if not _is_terminal(sys.stdout):
-        _plain_table(columns, rows)
+        more_rows(columns, rows, ())
         return
+    for line in _cut_table(columns, rows):
+        out(line)
+
+
+def more_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> Sequence[int]:
+    """Rows with every cell whole, in these widths; without them after a line of titles, as wide as is needed.
+
+    Gives the widths, for more rows below.
+    """
+    lines = [[plain(cell) for cell in row] for row in rows]
+    if not widths:
+        lines.insert(0, [column.title for column in columns])
+        widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (
+            cell.rjust(size) if column.right else cell.ljust(size)
+            for cell, size, column in zip(line, widths, columns, strict=True)
+        )
+        out("  ".join(cells).rstrip())
+    return widths
+
+
+@dataclass(slots=True)
+class Screen:
+    """A table on the terminal that the next one replaces."""
+
+    _lines: int = 0
+
+    def draw(self, columns: Sequence[Column], rows: Sequence[Sequence[str]], footer: str = "") -> None:
+        """Draw it over the last one; what is longer than the screen can't be, so give fewer rows than that."""
+        lines = [*(_cut_table(columns, rows) if rows else ()), *([plain(footer)[: width() - 1]] if footer else ())]
+        up = f"\x1b[{self._lines}A" if self._lines else ""
+        _write(sys.stdout, up + "".join(f"\x1b[2K{line}\n" for line in lines) + "\x1b[J")
+        flush()
+        self._lines = len(lines)
+
+
+def _cut_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Sequence[str]:
+    """Lines no wider than the terminal."""
     from rich.console import Console  # noqa: PLC0415 - 50 ms that only a terminal needs
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -115,8 +154,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     console = Console(width=width(), highlight=False, color_system="standard" if _coloured(sys.stdout) else None)
     with console.capture() as captured:
         console.print(grid)
-    for line in captured.get().splitlines():
-        out(line.rstrip())
+    return [line.rstrip() for line in captured.get().splitlines()]
 
 
 def choose(question: str, choices: Sequence[str]) -> str:
@@ -149,6 +187,11 @@ def asks() -> bool:
     return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
 
+def draws() -> bool:
+    """Whether what is on stdout can be drawn over."""
+    return _is_terminal(sys.stdout)
+
+
 def debugging() -> bool:
     """Whether ``--debug`` was given."""
     return _state["debug"]
@@ -157,6 +200,11 @@ def debugging() -> bool:
 def width() -> int:
     """Columns of the terminal, or COLUMNS."""
     return shutil.get_terminal_size().columns
+
+
+def height() -> int:
+    """Lines of the terminal, or LINES."""
+    return shutil.get_terminal_size().lines
 
 
 def flush() -> None:
@@ -170,17 +218,6 @@ def flush() -> None:
 def plain(text: str) -> str:
     """Text that can't steer the terminal, whoever wrote it."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def _plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    lines = [[column.title for column in columns], *([plain(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (
-            cell.rjust(size) if column.right else cell.ljust(size)
-            for cell, size, column in zip(line, widths, columns, strict=True)
-        )
-        out("  ".join(cells).rstrip())
 
 
 def _write(stream: TextIO, text: str) -> None:

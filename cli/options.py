@@ -26,12 +26,20 @@ SelectedProject = Annotated[str, Argument(metavar="[NAME]", help="The project (a
 JobName = Annotated[str, Argument(metavar="JOB", help="A job's name, a unique beginning of it, or @latest.")]
 JobNames = Annotated[list[str], Argument(metavar="JOB...", help="Names, unique beginnings of them, or @latest.")]
 
+Everyone = Annotated[bool, Option("--everyone", help="Other people's jobs too: beginnings of names, and --all.")]
+Statuses = Annotated[
+    list[str] | None,
+    Option("--status", metavar="STATUS,...", help="Only with this status; may be given again.", show_default=False),
+]
+Since = Annotated[str | None, Option("--since", metavar="DURATION", help="Only those submitted since: 2h, 7d.")]
+Limit = Annotated[int | None, Option("--limit", metavar="N", min=1, help="Only the newest ones, so many.")]
+Follows = Annotated[bool, Option("--watch", "-w", help="Go on: show changes as they come, until Ctrl-C.")]
 Yes = Annotated[bool, Option("--yes", "-y", help="Do it without asking.")]
 DeclaredProject = Annotated[str, Argument(metavar="NAME", help="A project that projects.d/ declares.")]
 ArchivedProject = Annotated[str, Argument(metavar="NAME", help="An archived project.")]
 
 # forms of answers
-ListOutput = Annotated[Literal["text", "json", "name"], _OUTPUT]
+JobsOutput = Annotated[Literal["text", "wide", "json", "name"], _OUTPUT]
 TableOutput = Annotated[Literal["text", "json"], _OUTPUT]
 SubmitOutput = Annotated[Literal["text", "name", "json", "yaml"], _OUTPUT]
 ReportOutput = Annotated[Literal["text", "json", "markdown"], _OUTPUT]

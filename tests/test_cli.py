@@ -342,8 +342,10 @@ def test_list_and_wait(stage: Stage) -> None:
     row = until(stage, name, "Succeeded")
     assert (row["submittedBy"], row["priority"], row["cpu"], row["memory"], row["gpus"]) == (KIM, "low", 1.0, 2**26, 1)
     table = stage.jobq("list").out.splitlines()
-    assert table[0].split() == ["NAME", "STATUS", "PRIORITY", "CPU", "MEMORY", "GPUS", "BY", "AGE", "RUNTIME"]
-    assert table[1].split()[:7] == [name, "Succeeded", "low", "1", "64Mi", "1", KIM]
+    assert table[0].split() == [
+        *("NAME", "STATUS", "REASON", "POS", "PRIORITY", "CPU", "GPUS", "BY", "AGE", "RUNTIME"),
+    ]
+    assert table[1].split()[:6] == [name, "Succeeded", "low", "1", "1", KIM]
     assert stage.jobq("list", "-o", "name").out.splitlines()[0] == name
 
 
@@ -577,7 +579,13 @@ def test_requests(plane: Plane, home: Path) -> None:
     own = raise_project(plane, home, members=[{"user": person, "role": "researcher"}], defaults=DEFAULTS)
     for words, expected in [
         (["project", "list"], ["create selfsubjectreviews", "list configmaps"]),
-        (["list"], ["create selfsubjectreviews", "get configmaps", "list jobs", "list workloads"]),
+        (
+            ["list"],
+            [
+                *("create selfsubjectreviews", "get configmaps", "get localqueues/pendingworkloads"),
+                *("list jobs", "list workloads"),
+            ],
+        ),
         (
             ["submit", "--", "true"],
             [

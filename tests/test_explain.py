@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from cli.explain import waiting
-from cli.explain.overview import age, as_json, cores, overview, overviews, size
+from cli.explain.jobs import AnyJob, joined
+from cli.explain.overview import Overview, age, as_json, cores, overview, size
+from cli.explain.standing import Position
 from cli.explain.status import Status, status_of
+from reconciler.kinds import JOB
 
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
 
@@ -103,15 +106,23 @@ def test_deleted() -> None:
     assert status_of(body, workload(ADMITTED)) is Status.STOPPING
 
 
+def row_of(body: dict[str, Any], its_workload: dict[str, Any] | None = None) -> Overview:
+    return overview(AnyJob(JOB, body, its_workload), Position(2, 7), NOW)
+
+
 def test_row() -> None:
-    """Amounts are of all pods together; the runtime counts on while the job runs."""
-    row = overview(job(active=2, ready=2, startTime="2027-01-15T11:30:00Z"), workload(ADMITTED))
+    """Amounts are of all pods together; the runtime counts on while the job runs; only who waits has a place."""
+    row = row_of(job(active=2, ready=2, startTime="2027-01-15T11:30:00Z"), workload(ADMITTED))
     assert (row.cpu, row.memory, row.gpus) == (Decimal(1), Decimal(2 * 2**30), Decimal(0))
     assert row.runtime(NOW) == timedelta(minutes=30)
     assert as_json(row, NOW) == {
         "name": "a-bcdfg",
         "namespace": "vision",
+        "kind": "Job",
         "status": "Running",
+        "reason": "",
+        "position": None,
+        "positionOverall": None,
         "priority": "",
         "cpu": 1.0,
         "memory": 2147483648,
@@ -126,20 +137,27 @@ def test_row() -> None:
 
 def test_runtime_ends_with_the_job() -> None:
     body = job(startTime="2027-01-15T10:30:00Z", conditions={"Failed": "BackoffLimitExceeded"})
-    assert overview(body, None).runtime(NOW) == timedelta(minutes=30)
+    assert row_of(body).runtime(NOW) == timedelta(minutes=30)
+
+
+def test_place_of_who_waits() -> None:
+    row = row_of(job(suspend=True), workload())
+    assert (row.status, row.position) == (Status.QUEUED, Position(2, 7))
 
 
 def test_newest_first() -> None:
     older, newer = job(), job()
     newer["metadata"] |= {"name": "b", "uid": "u2", "creationTimestamp": "2027-01-15T11:00:00Z"}
-    assert [row.name for row in overviews([older, newer], [workload()])] == ["b", "a-bcdfg"]
+    found = joined([older, newer], [workload()])
+    assert [one.name for one in found] == ["b", "a-bcdfg"]
+    assert [one.workload is not None for one in found] == [False, True]
 
 
 def test_strange_amounts_are_no_crash() -> None:
     body = job()
     body["spec"]["template"]["spec"]["containers"] = [{"resources": {"limits": {"cpu": "1e3", "memory": "lots"}}}, {}]
-    assert overview(body, None).cpu == 2000
-    assert overview(body, None).memory == 0
+    assert row_of(body).cpu == 2000
+    assert row_of(body).memory == 0
 
 
 @pytest.mark.parametrize(("value", "text"), [("2", "2"), ("0.5", "500m"), ("10", "10"), ("1.25", "1250m"), ("0", "0")])

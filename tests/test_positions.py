@@ -7,8 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cli import clock
+from cli.explain.standing import Position
 from cli.job import positions
-from cli.job.positions import Position, read_positions
+from cli.job.positions import read_positions
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import NotFound, Unreachable
 

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from cli.explain.status import Status, condition, status_of
-from cli.submission.manifest import GPU
-from reconciler import amounts
-from reconciler.cluster import Body
-from reconciler.model import PRIORITY_LABEL, SUBMITTED_BY
+from cli import parts
+from cli.explain.brief import brief
+from cli.explain.jobs import AnyJob
+from cli.explain.standing import Position
+from cli.explain.status import ENDED, Status
+from cli.fit import requests
+from reconciler.kinds import JOB
 
-JOB_UID = "kueue.x-k8s.io/job-uid"
-"""The label by which a Workload names its job."""
 _GIB = 2**30
 _MIB = 2**20
+_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,11 @@ class Overview:
 
     name: str
     namespace: str
+    kind: str
+    uid: str
     status: Status
+    reason: str
+    position: Position | None
     priority: str
     cpu: Decimal
     memory: Decimal
@@ -38,29 +43,55 @@ class Overview:
         return (self.ended or now) - self.started if self.started else None
 
 
-def overviews(jobs: Iterable[Body], workloads: Iterable[Body]) -> Sequence[Overview]:
-    """Jobs joined with their Workloads, newest first."""
-    by_job = {workload["metadata"].get("labels", {}).get(JOB_UID): workload for workload in workloads}
-    rows = [overview(job, by_job.get(job["metadata"]["uid"])) for job in jobs]
-    return sorted(rows, key=lambda row: (row.created, row.name), reverse=True)
+def overviews(
+    jobs: Iterable[AnyJob], positions: Mapping[tuple[str, str], Position], now: datetime
+) -> Sequence[Overview]:
+    """A row for each job; ``positions`` are those of Workloads, by namespace and name."""
+    return [overview(job, positions.get(_key(job)), now) for job in jobs]
 
 
-def overview(job: Body, workload: Body | None) -> Overview:
-    """One job's row."""
-    meta, status = job["metadata"], job.get("status", {})
+def overview(job: AnyJob, position: Position | None, now: datetime) -> Overview:
+    """One job's row. A position counts only while the job waits."""
+    status = job.status
+    asked = amounts_of(job)
+    started, ended = _span(job, status)
     return Overview(
-        name=meta["name"],
-        namespace=meta["namespace"],
-        status=status_of(job, workload),
-        priority=meta.get("labels", {}).get(PRIORITY_LABEL, ""),
-        cpu=_asked(job, "cpu"),
-        memory=_asked(job, "memory"),
-        gpus=_asked(job, GPU),
-        by=meta.get("annotations", {}).get(SUBMITTED_BY, ""),
-        created=_time(meta["creationTimestamp"]),
-        started=_time(status["startTime"]) if status.get("startTime") else None,
-        ended=_end(job),
+        name=job.name,
+        namespace=job.namespace,
+        kind=job.resource.kind,
+        uid=job.uid,
+        status=status,
+        reason=brief(job, status, now),
+        position=position if status in WAITING else None,
+        priority=job.priority,
+        cpu=asked.get("cpu", _ZERO),
+        memory=asked.get("memory", _ZERO),
+        gpus=sum((amount for resource, amount in asked.items() if is_gpu(resource)), _ZERO),
+        by=job.by,
+        created=job.created,
+        started=started,
+        ended=ended,
     )
+
+
+WAITING = frozenset({Status.QUEUED, Status.EVICTED})
+"""What has a place in the queue."""
+
+
+def amounts_of(job: AnyJob) -> requests.Amounts:
+    """What all its pods that may run at once ask for together."""
+    sets = requests.of_job(job.body) if job.resource == JOB else requests.of_workload(job.workload or {})
+    total: dict[str, Decimal] = {}
+    for one in sets:
+        for resource, amount in one.all().items():
+            total[resource] = total.get(resource, _ZERO) + amount
+    return total
+
+
+def is_gpu(resource: str) -> bool:
+    """``nvidia.com/gpu``, ``amd.com/gpu``, ``nvidia.com/mig-1g.5gb``, ``gpu.intel.com/i915``."""
+    vendor, _, device = resource.partition("/")
+    return "gpu" in device or device.startswith("mig-") or vendor.startswith("gpu.")
 
 
 def as_json(row: Overview, now: datetime) -> Mapping[str, object]:
@@ -69,7 +100,11 @@ def as_json(row: Overview, now: datetime) -> Mapping[str, object]:
     return {
         "name": row.name,
         "namespace": row.namespace,
+        "kind": row.kind,
         "status": row.status,
+        "reason": row.reason,
+        "position": row.position.here if row.position else None,
+        "positionOverall": row.position.overall if row.position else None,
         "priority": row.priority,
         "cpu": float(row.cpu),
         "memory": int(row.memory),
@@ -106,27 +141,18 @@ def age(span: timedelta | None) -> str:
     return f"{minutes}m{seconds % 60:02}s" if minutes else f"{seconds}s"
 
 
-def _asked(job: Body, resource: str) -> Decimal:
-    """Requests of all pods that may run at once; a limit without request is one."""
-    containers = job["spec"]["template"]["spec"]["containers"]
-    one_pod = sum((_request(container.get("resources", {}), resource) for container in containers), Decimal(0))
-    return one_pod * int(job["spec"].get("parallelism", 1))
+def _key(job: AnyJob) -> tuple[str, str]:
+    return (job.namespace, str(job.workload["metadata"]["name"])) if job.workload else ("", "")
 
 
-def _request(resources: Body, resource: str) -> Decimal:
-    text = {**resources.get("limits", {}), **resources.get("requests", {})}.get(resource, "0")
-    try:
-        return amounts.quantity(str(text))
-    except amounts.AmountError:  # an exponent, which only hand-made jobs have
-        return Decimal(str(text)) if str(text).lower().replace("e", "").isdigit() else Decimal(0)
-
-
-def _end(job: Body) -> datetime | None:
-    if done := job.get("status", {}).get("completionTime"):
-        return _time(done)
-    failed = condition(job, "Failed")
-    return _time(failed["lastTransitionTime"]) if failed else None
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _span(job: AnyJob, status: Status) -> tuple[datetime | None, datetime | None]:
+    """When its present attempt began, and when it ended. A Job says it; of another kind, Kueue does."""
+    if job.resource == JOB:
+        failed = parts.condition(job.body, "Failed")
+        end = parts.instant(job.body, "status", "completionTime")
+        if end is None and parts.text(failed, "status") == "True":
+            end = parts.instant(failed, "lastTransitionTime")
+        return parts.instant(job.body, "status", "startTime"), end
+    admitted, finished = (parts.condition(job.workload, kind) for kind in ("Admitted", "Finished"))
+    start = parts.instant(admitted, "lastTransitionTime") if parts.text(admitted, "status") == "True" else None
+    return start, parts.instant(finished, "lastTransitionTime") if status in ENDED else None

@@ -34,7 +34,12 @@ ENDED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.TIMED_OUT, Status.STO
 
 
 def status_of(job: Body, workload: Body | None) -> Status:
-    """The word for a Job and its Workload; None where Kueue has made none, or not yet."""
+    """The word for a job and its Workload; None where Kueue has made none, or not yet.
+
+    Of another kind than Job, ``job`` is its metadata alone: then the Workload tells all.
+    """
+    if "spec" not in job:
+        return _of_other_kind(job, workload)
     fate = _fate(job)
     if fate:
         return fate
@@ -61,6 +66,21 @@ def _fate(job: Body) -> Status | None:
     if failed:
         return Status.TIMED_OUT if failed.get("reason") == "DeadlineExceeded" else Status.FAILED
     return None
+
+
+def _of_other_kind(job: Body, workload: Body | None) -> Status:
+    """What Kueue says of it, and of its pods where it looks after them (``PodsReady``)."""
+    finished = condition(workload, "Finished") if workload else None
+    if finished:
+        return Status.SUCCEEDED if finished.get("reason") == "Succeeded" else Status.FAILED
+    if "deletionTimestamp" in job["metadata"]:
+        return Status.STOPPING
+    if workload is None:
+        return Status.QUEUED
+    ready = any(one["type"] == "PodsReady" for one in workload.get("status", {}).get("conditions", ()))
+    running = condition(workload, "PodsReady") or not ready
+    stand_in = {"metadata": job["metadata"], "spec": {}, "status": {"ready": 1 if running else 0}}
+    return _of_workload(stand_in, workload)
 
 
 def _of_workload(job: Body, workload: Body) -> Status:

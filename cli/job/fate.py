@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cli.explain.overview import JOB_UID
+from cli.explain.jobs import JOB_UID
 from cli.explain.status import ENDED, Status, status_of
 from cli.job import live
 from cli.job.live import Source, View

@@ -1,40 +1,22 @@
 """``jobq list``."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from cli import clock, console, options, selection
-from cli.catalogue import Caller, read_catalogue, role_in, who_am_i
+from cli.catalogue import who_am_i
 from cli.connection import connect
-from cli.console import Column
-from cli.explain.overview import Overview, age, as_json, cores, overviews, size
-from reconciler.cluster import Body, Cluster
-from reconciler.errors import Forbidden
-from reconciler.kinds import JOB, WORKLOAD
+from cli.explain.overview import Overview, as_json, overviews
+from cli.job import choosing, rows, watched
+from cli.job.choosing import Wanted
+from cli.job.reading import read_everywhere, read_jobs
+from reconciler.errors import UsageError
 
 EXAMPLES = """
   jobq list
-  jobq list --mine -A
+  jobq list -w --mine
+  jobq list --mine -A --since 1d --status failed,timedout
   jobq list -o json | jq -r '.jobs[] | select(.status == "Failed") | .name'
 """
-COLUMNS = (
-    Column("NAME"),
-    Column("STATUS"),
-    Column("PRIORITY"),
-    Column("CPU", right=True),
-    Column("MEMORY", right=True),
-    Column("GPUS", right=True),
-    Column("BY"),
-    Column("AGE", right=True),
-    Column("RUNTIME", right=True),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    jobs: Sequence[Body]
-    workloads: Sequence[Body]
 
 
 def list_command(
@@ -42,71 +24,59 @@ def list_command(
     project: options.ProjectName = "",
     all_projects: options.AllProjects = False,
     mine: options.Mine = False,
-    output: options.ListOutput = "text",
+    status: options.Statuses = None,
+    since: options.Since = None,
+    limit: options.Limit = None,
+    watch: options.Follows = False,
+    output: options.JobsOutput = "text",
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
 ) -> None:
-    """List jobs and how they fare, newest first."""
+    """List jobs and how they fare, newest first.
+
+    POS is a job's place among those that wait in the project: no promise, since a smaller one may fit before it.
+    With --watch a terminal shows the list as it is now; elsewhere each change is a line (with -o json a JSON object).
+    """
+    wanted = Wanted("", choosing.statuses(status), choosing.since(since), limit)
+    if watch and (all_projects or output == "name"):
+        raise UsageError(f"--watch doesn't go with {'--all-projects' if all_projects else '-o name'}")
     cluster = connect(kubeconfig=kubeconfig, context=context)
     if all_projects:
         caller = who_am_i(cluster)
-        found = _everywhere(cluster, caller)
+        name, where = caller.name, ""
     else:
         current = selection.current(cluster, project)
-        caller = current.caller
-        found = _in(cluster, current.entry.namespace)
-    rows = [row for row in overviews(found.jobs, found.workloads) if row.by == caller.name or not mine]
-    _show(rows, output, wide=all_projects)
-    if not rows and output == "text":
-        console.talk(f"no jobs{' of yours' if mine else ''}{'' if all_projects else f' in {current.entry.name}'}")
+        name, where = current.caller.name, current.entry.name
+    wanted = Wanted(name if mine else "", wanted.statuses, wanted.since, wanted.limit)
+    if watch:
+        watched.watch_jobs(cluster, current.entry, wanted, output)
+        return
+    now = clock.now()
+    positions = output != "name"
+    found = (
+        read_everywhere(cluster, caller, positions=positions)
+        if all_projects
+        else read_jobs(cluster, current.entry, positions=positions)
+    )
+    shown = overviews(wanted.of(found.jobs, now), found.positions, now)
+    _show(shown, output, everywhere=all_projects)
+    if not shown and output in {"text", "wide"}:
+        console.talk(
+            f"no jobs{' of yours' if mine else ''}{' like that' if wanted.narrow else ''}{where and f' in {where}'}"
+        )
 
 
-def _show(rows: Sequence[Overview], output: str, *, wide: bool) -> None:
+def _of(wanted: Wanted) -> str:
+    return f"{' of yours' if wanted.by else ''}{' like that' if wanted.narrow else ''}"
+
+
+def _show(shown: Sequence[Overview], output: str, *, everywhere: bool) -> None:
     now = clock.now()
     if output == "json":
-        console.out_json({"jobs": [as_json(row, now) for row in rows]})
+        console.out_json({"jobs": [as_json(row, now) for row in shown]})
     elif output == "name":
-        for row in rows:
+        for row in shown:
             console.out(row.name)
-    elif rows:
-        first = [Column("PROJECT")] if wide else []
-        console.table([*first, *COLUMNS], [[row.namespace] * wide + _cells(row) for row in rows])
-
-
-def _cells(row: Overview) -> list[str]:
-    now = clock.now()
-    return [
-        row.name,
-        row.status,
-        row.priority,
-        cores(row.cpu),
-        size(row.memory),
-        f"{row.gpus:f}" if row.gpus else "",
-        row.by,
-        age(now - row.created),
-        age(row.runtime(now)),
-    ]
-
-
-def _in(cluster: Cluster, namespace: str) -> _Found:
-    """Jobs and Workloads of a namespace; ``""``: of all that there are."""
-    jobs, workloads = selection.together(
-        lambda: cluster.list(JOB, namespace=namespace), lambda: cluster.list(WORKLOAD, namespace=namespace)
-    )
-    return _Found(jobs.items, workloads.items)
-
-
-def _everywhere(cluster: Cluster, caller: Caller) -> _Found:
-    """What the caller may read: all at once for an administrator, else project by project."""
-    entries = read_catalogue(cluster)
-    known = {entry.namespace for entry in entries}
-    try:
-        found = _in(cluster, "")
-        return _Found([job for job in found.jobs if job["metadata"]["namespace"] in known], found.workloads)
-    except Forbidden:
-        mine = [entry.namespace for entry in entries if role_in(entry, caller, clock.today())]
-    with ThreadPoolExecutor(8) as pool:
-        parts = list(pool.map(lambda namespace: _in(cluster, namespace), mine))
-    return _Found(
-        [job for part in parts for job in part.jobs], [workload for part in parts for workload in part.workloads]
-    )
+    elif shown:
+        form = rows.Form(wide=output == "wide", everywhere=everywhere)
+        console.table(form.columns, [form.cells(row, now) for row in shown])

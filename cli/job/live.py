@@ -2,12 +2,12 @@
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cli import clock
 from reconciler.cluster import Body, Cluster, Resource
-from reconciler.errors import ClusterError, Expired, Rejected, Unreachable
+from reconciler.errors import ClusterError, Expired, Rejected, Unauthorized, Unreachable
 
 PATIENCE_SECONDS = 60
 """How long the server may be away before waiting is given up."""
@@ -28,10 +28,18 @@ class Source:
 
 @dataclass(slots=True)
 class View:
-    """What is there now, by kind and uid; ``gone`` has the last state of what was deleted while we watched."""
+    """What is there now, by kind and uid; ``gone`` has the last state of what was deleted while we watched.
+
+    Of those in ``unseen`` the deletion itself wasn't seen: what they became before it can't be known from here.
+    """
 
     there: dict[Resource, dict[str, Body]] = field(default_factory=dict)
     gone: dict[str, Body] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
+    keeps: Callable[[Body], bool] = lambda _: True
+    """Which of the deleted are remembered: a long watch of many must not grow."""
+    changes: int = 0
+    """Counts what came in."""
 
     def all(self, resource: Resource) -> Sequence[Body]:
         """The objects of a kind."""
@@ -41,18 +49,22 @@ class View:
         """A new list: what isn't in it any more was deleted meanwhile."""
         new = {item["metadata"]["uid"]: item for item in items}
         for uid, body in self.there.get(resource, {}).items():
-            if uid not in new:
+            if uid not in new and self.keeps(body):
                 self.gone[uid] = body
+                self.unseen.add(uid)
         self.there[resource] = new
+        self.changes += 1
 
     def change(self, resource: Resource, kind: str, body: Body) -> None:
         """One watch event."""
         uid = body["metadata"]["uid"]
-        if kind == "DELETED":
-            self.there[resource].pop(uid, None)
-            self.gone[uid] = body
-        else:
+        self.changes += 1
+        if kind != "DELETED":
             self.there[resource][uid] = body
+            return
+        self.there[resource].pop(uid, None)
+        if self.keeps(body):
+            self.gone[uid] = body
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +76,24 @@ class _News:
     error: Exception | None = None
 
 
-def watch(cluster: Cluster, namespace: str, sources: Sequence[Source], *, until: float | None = None) -> Iterator[View]:
-    """The view after each change, first when all lists are there; ends at ``until`` (by `clock.elapsed`).
+def watch(
+    cluster: Cluster,
+    namespace: str,
+    sources: Sequence[Source],
+    *,
+    until: float | None = None,
+    keeps: Callable[[Body], bool] = lambda _: True,
+) -> Iterator[View]:
+    """The view after changes, first when all lists are there; ends at ``until`` (by `clock.elapsed`).
 
-    Yields at least once a second, so that whoever waits can look at the time. Raises: ClusterError.
+    Yields at least once a second, so that whoever waits can look at the time. ``keeps`` says which of the deleted
+    are remembered. Raises: ClusterError.
     """
     news: queue.SimpleQueue[_News] = queue.SimpleQueue()
     stop = threading.Event()
     for source in sources:
         threading.Thread(target=_report, args=(cluster, namespace, source, news, stop), daemon=True).start()
-    view = View()
+    view = View(keeps=keeps)
     try:
         while until is None or clock.elapsed() < until:
             _take(news, view, until)
@@ -87,8 +107,14 @@ def _take(news: "queue.SimpleQueue[_News]", view: View, until: float | None) -> 
     left = TICK_SECONDS if until is None else max(min(TICK_SECONDS, until - clock.elapsed()), 0)
     try:
         new = news.get(timeout=left)
+        while True:  # all that has come: many changes at once are one view
+            _put(new, view)
+            new = news.get_nowait()
     except queue.Empty:
         return
+
+
+def _put(new: _News, view: View) -> None:
     if new.error:
         raise new.error
     if new.items is not None:
@@ -100,20 +126,24 @@ def _take(news: "queue.SimpleQueue[_News]", view: View, until: float | None) -> 
 def _report(
     cluster: Cluster, namespace: str, source: Source, news: "queue.SimpleQueue[_News]", stop: threading.Event
 ) -> None:
-    version, pause, well = "", FIRST_PAUSE, clock.elapsed()
+    version, pause, well, known = "", FIRST_PAUSE, clock.elapsed(), False
     while not stop.is_set():
         try:
             if not version:
-                version = _list(cluster, namespace, source, news)
+                version, known = _list(cluster, namespace, source, news), True
             started = clock.elapsed()
             version = _follow(cluster, namespace, source, news, version)
-            pause, well = FIRST_PAUSE, clock.elapsed()
-            if well - started < TICK_SECONDS:  # cut as soon as it began: don't ask in a tight loop
+            well = clock.elapsed()
+            if well - started >= TICK_SECONDS:
+                pause = FIRST_PAUSE
+            else:  # cut as soon as it began: don't ask in a tight loop
                 stop.wait(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
         except Expired:
             version = ""
+            stop.wait(FIRST_PAUSE)
         except ClusterError as error:
-            if not _passes(error) or clock.elapsed() - well > PATIENCE_SECONDS:
+            if not _passes(error, known=known) or clock.elapsed() - well > PATIENCE_SECONDS:
                 news.put(_News(source.resource, error=error))
                 return
             stop.wait(pause)
@@ -141,5 +171,8 @@ def _follow(cluster: Cluster, namespace: str, source: Source, news: "queue.Simpl
     return version
 
 
-def _passes(error: ClusterError) -> bool:
+def _passes(error: ClusterError, *, known: bool) -> bool:
+    """Whether it may be otherwise in a moment: a server that knew us once knows us again, with a new token."""
+    if isinstance(error, Unauthorized):
+        return known
     return isinstance(error, Unreachable) or (isinstance(error, Rejected) and error.code in _BUSY)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cli import console, options, selection
 from cli.connection import connect
 from cli.explain import waiting
-from cli.explain.overview import JOB_UID
+from cli.explain.jobs import JOB_UID
 from cli.explain.status import ENDED, status_of
 from cli.job import following
 from cli.job.following import Shown

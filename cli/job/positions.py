@@ -8,20 +8,13 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from cli import clock
+from cli.explain.standing import Position
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import ClusterError
 
 PAGE = 1000
 SECONDS = 2.0
 """With Kueue hung, the API server waits for it much longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a Workload stands, from 1: in its project, and among all who share the ClusterQueue (None: unknown)."""
-
-    here: int
-    overall: int | None
 
 
 @dataclass(frozen=True, slots=True)

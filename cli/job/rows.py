@@ -1,0 +1,53 @@
+"""Jobs as rows of a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cli.console import Column
+from cli.explain.overview import Overview, age, cores, size
+
+_COLUMNS = (
+    Column("NAME"),
+    Column("STATUS"),
+    Column("REASON"),
+    Column("POS", right=True),
+    Column("PRIORITY"),
+    Column("CPU", right=True),
+    Column("GPUS", right=True),
+    Column("BY"),
+    Column("AGE", right=True),
+    Column("RUNTIME", right=True),
+)
+_WIDE = (Column("MEMORY", right=True), Column("OVERALL", right=True), Column("KIND"))
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Which columns there are: ``wide`` has more, ``everywhere`` has the project in front."""
+
+    wide: bool = False
+    everywhere: bool = False
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Their titles."""
+        return [*([Column("PROJECT")] if self.everywhere else []), *_COLUMNS, *(_WIDE if self.wide else ())]
+
+    def cells(self, row: Overview, now: datetime) -> list[str]:
+        """One row."""
+        cells = [
+            row.name,
+            row.status,
+            row.reason,
+            str(row.position.here) if row.position else "",
+            row.priority,
+            cores(row.cpu),
+            f"{row.gpus:f}" if row.gpus else "",
+            row.by,
+            age(now - row.created),
+            age(row.runtime(now)),
+        ]
+        overall = row.position.overall if row.position else None
+        more = [size(row.memory), "" if overall is None else str(overall), row.kind] if self.wide else []
+        return [*([row.namespace] if self.everywhere else []), *cells, *more]
