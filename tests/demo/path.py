@@ -72,5 +72,5 @@ def tell(story: Story) -> None:
     story.run("git", "checkout", "--quiet", "HEAD~2", "--", "projects.d")
     story.commit("Undo it, and bring teaching back")
     output = story.run("jobq", "reconcile", ends=4, says="way out")
-    digest = output.rpartition("--approved ")[2].split()[0]
+    digest = output.rpartition("jobq approve ")[2].split()[0]
     story.run("jobq", "reconcile", "--approved", digest, says="teaching: restored")
