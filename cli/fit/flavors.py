@@ -1,6 +1,6 @@
 """Whether pods may run on a ResourceFlavor's nodes: its labels and taints against what the pod says."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from cli import parts
 from cli.parts import Json
@@ -8,21 +8,20 @@ from cli.parts import Json
 _KEEPS_OUT = {"NoSchedule", "NoExecute"}
 
 
-def mismatch(pod: Json, flavor: Json, keys: Iterable[str]) -> str:
+def mismatch(pod: Json, flavor: Json) -> str:
     """Why the flavor doesn't take the pod, as half a sentence about the flavor; ``""`` where it does.
 
-    ``keys`` are the labels that flavors of the same resource group have: Kueue looks at no others.
+    Kueue looks at labels that the flavor has, and at no others.
     """
     tolerations = [*parts.items(pod, "tolerations"), *parts.items(flavor, "spec", "tolerations")]
     for taint in parts.items(flavor, "spec", "nodeTaints"):
         if parts.text(taint, "effect") in _KEEPS_OUT and not any(_tolerates(one, taint) for one in tolerations):
             return f"is tainted {said(taint)} and the job does not tolerate it"
     labels = parts.pairs(flavor, "spec", "nodeLabels")
-    allowed = set(keys)
     for key, value in parts.pairs(pod, "nodeSelector").items():
-        if key in allowed and labels.get(key) != value:
-            return f"has {f'{key}={labels[key]}' if key in labels else f'no label {key}'}, the job wants {key}={value}"
-    terms = _terms(pod, allowed)
+        if labels.get(key, value) != value:
+            return f"has {key}={labels[key]}, the job wants {key}={value}"
+    terms = _terms(pod, set(labels))
     if terms and not any(all(_meets(one, labels) for one in term) for term in terms):
         wanted = " or ".join(",".join(map(_said, term)) for term in terms)
         return f"doesn't match the job's node affinity ({wanted})"

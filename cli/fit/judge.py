@@ -30,6 +30,8 @@ class Queue:
     groups: Sequence[Group]
     rooms: Mapping[Key, Room]
     flavors: Mapping[str, Json] = field(default_factory=dict)
+    refusing: Mapping[str, str] = field(default_factory=dict)
+    """Flavors without a body of which somebody else says why they don't take these pods."""
     strict: bool = False
 
     @property
@@ -118,14 +120,13 @@ def uncovered(queue: Queue, pod_sets: Sequence[PodSet]) -> Sequence[str]:
 
 
 def now(queue: Queue, pod_sets: Sequence[PodSet]) -> Sequence[Choice]:
-    """How the pod sets could be placed in what is free now."""
-    return _placed(queue, pod_sets, lambda room: room.free)
+    """How the pod sets could be placed in what is free now: as few pods as each may start with."""
+    return _placed(queue, _fewest(pod_sets), lambda room: room.free)
 
 
 def ever(queue: Queue, pod_sets: Sequence[PodSet]) -> Sequence[Choice]:
     """How they could be placed if nothing else ran: as few pods as each pod set may start with."""
-    fewest = [PodSet(pods.name, pods.fewest, pods.fewest, pods.one, pods.pod) for pods in pod_sets]
-    return _placed(queue, fewest, lambda room: room.most)
+    return _placed(queue, _fewest(pod_sets), lambda room: room.most)
 
 
 def never(queue: Queue, pod_sets: Sequence[PodSet]) -> Never | None:
@@ -147,6 +148,10 @@ def unsuited(queue: Queue, pod_sets: Sequence[PodSet]) -> Choice | None:
     return next((choice for choice in choices if choice.tries and not choice.suiting), None)
 
 
+def _fewest(pod_sets: Sequence[PodSet]) -> Sequence[PodSet]:
+    return [PodSet(pods.name, pods.fewest, pods.fewest, pods.one, pods.pod) for pods in pod_sets]
+
+
 def _placed(queue: Queue, pod_sets: Sequence[PodSet], limit: Callable[[Room], Decimal | None]) -> Sequence[Choice]:
     used: dict[Key, Decimal] = {}
     choices = []
@@ -155,7 +160,7 @@ def _placed(queue: Queue, pod_sets: Sequence[PodSet], limit: Callable[[Room], De
             asked = {key: amount for key, amount in _counted(pods).items() if key in group.resources and amount}
             if not asked:
                 continue
-            tries = [_try(queue, group, flavor, pods, asked, used) for flavor in group.flavors]
+            tries = [_try(queue, flavor, pods, asked, used) for flavor in group.flavors]
             taken = next((one for one in tries if not one.mismatch and not one.beyond(queue, limit)), None)
             choices.append(Choice(pods, group, tries, taken))
             for resource, amount in (taken.asked if taken else {}).items():
@@ -168,17 +173,15 @@ def _counted(pods: PodSet) -> Mapping[str, Decimal]:
     return {**pods.all(), PODS: Decimal(pods.count)}
 
 
-def _try(
-    queue: Queue, group: Group, flavor: str, pods: PodSet, asked: Mapping[str, Decimal], used: Mapping[Key, Decimal]
-) -> Try:
-    keys = {key for name in group.flavors for key in parts.pairs(queue.flavors.get(name), "spec", "nodeLabels")}
+def _try(queue: Queue, flavor: str, pods: PodSet, asked: Mapping[str, Decimal], used: Mapping[Key, Decimal]) -> Try:
     body = queue.flavors.get(flavor)
     known = {
         resource: amount + used.get((flavor, resource), _ZERO)
         for resource, amount in asked.items()
         if (flavor, resource) in queue.rooms
     }
-    return Try(flavor, flavors.mismatch(pods.pod, body, keys) if body else "", known)
+    refusing = flavors.mismatch(pods.pod, body) if body else queue.refusing.get(flavor, "")
+    return Try(flavor, refusing, known)
 
 
 def _share(queue: Queue, one: Try) -> Decimal:

@@ -1,0 +1,61 @@
+"""The job about which Kueue says two things at once."""
+
+from datetime import timedelta
+
+from cli import parts
+from cli.explain import reserved, words
+from cli.explain.answer import Answer, Code
+from cli.explain.evidence import Evidence
+from cli.explain.held import gates
+
+GRACE = timedelta(seconds=30)
+"""How long Kueue and the Job controller may take to act on what was decided."""
+_ENDING = timedelta(minutes=5)
+"""How long a stopped job's pods may take to end."""
+
+
+def contradictory(evidence: Evidence) -> Answer | None:
+    """Evicted and admitted, or admitted and suspended, for longer than a passing moment."""
+    return _evicted(evidence) or _suspended(evidence)
+
+
+def ending(evidence: Evidence) -> bool:
+    """Whether it was evicted just now, and its pods are on their way out."""
+    return bool(evidence.eviction)
+
+
+def _evicted(evidence: Evidence) -> Answer | None:
+    when = parts.instant(evidence.eviction, "lastTransitionTime")
+    if not evidence.eviction or not evidence.admitted or evidence.pods or evidence.since(when) < _ENDING:
+        return None
+    due = parts.instant(evidence.workload, "status", "requeueState", "requeueAt")
+    late = f", although that was due{words.at(due, evidence)}" if due and due < evidence.now else ""
+    ago = words.span(evidence.since(due if late else when))
+    holds = reserved.holding(evidence)
+    reason = parts.text(evidence.eviction, "reason") or "no reason"
+    return Answer(
+        Code.EVICTED_NOT_REQUEUED,
+        f"Kueue stopped it{words.at(when, evidence)} ({reason}) and has not put it back{late}, {ago} ago; "
+        f"it counts as evicted and as admitted at once{f', and its quota ({holds}) still counts' if holds else ''}.",
+        f"jobq stop {evidence.name}, then jobq resume {evidence.name}, or submit it again; and tell the admins.",
+    )
+
+
+def _suspended(evidence: Evidence) -> Answer | None:
+    if not evidence.admitted or not evidence.suspended or evidence.eviction:
+        return None
+    when = parts.instant(parts.condition(evidence.workload, "Admitted"), "lastTransitionTime")
+    waited = evidence.since(when)
+    if waited < GRACE and not gates(evidence):
+        return Answer(Code.JUST_ADMITTED, "Admitted just now: its pods are about to be made.", "Ask again in a moment.")
+    holds = reserved.holding(evidence)
+    held = gates(evidence)
+    why = f", and the hold ({words.listed(held)}) is still on it" if held else ", and nobody says why"
+    return Answer(
+        Code.ADMITTED_SUSPENDED,
+        f"Admitted{words.since(when, evidence)} ({words.span(waited)}), yet the job is still suspended and has no pods"
+        f"{why}.{f' It holds {holds} of quota meanwhile.' if holds else ''}",
+        f"jobq resume {evidence.name}."
+        if held
+        else f"jobq stop {evidence.name}, then jobq resume {evidence.name}; tell the admins if it stays.",
+    )

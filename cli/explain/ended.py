@@ -1,0 +1,171 @@
+"""The job that has ended, by itself or by its limits."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from cli import parts
+from cli.explain import words
+from cli.explain.answer import Answer, Code
+from cli.explain.evidence import Evidence
+from cli.fit import words as amounts
+from cli.parts import Json
+
+_DISK, _MEMORY, _PIDS = "ephemeral-storage", "memory", "pids"
+_OUT_OF = {_DISK: "disk", _MEMORY: "memory", _PIDS: "processes"}
+_LOW = re.compile(r"low on resource: ([\w-]+)")
+_OUSTED = {
+    "DeletionByTaintManager": "its node was lost or drained",
+    "EvictionByEvictionAPI": "its node was drained",
+    "PreemptionByScheduler": "the scheduler gave its node to a more important pod",
+    "TerminationByKubelet": "its node ended the pod",
+    "DeletionByPodGC": "its node is gone",
+}
+_DEADLINE = "DeadlineExceeded"
+
+
+def ended(evidence: Evidence) -> Answer | None:
+    """How it ended; None for a job that hasn't."""
+    job, workload = evidence.job, evidence.workload
+    finished = parts.condition(workload, "Finished") if parts.holds(workload, "Finished") else {}
+    if parts.holds(job, "Complete") or parts.holds(job, "SuccessCriteriaMet") or parts.holds(job, "Completed"):
+        return _succeeded(evidence)
+    if parts.holds(job, "Failed") or parts.holds(job, "FailureTarget"):
+        failed = parts.condition(job, "Failed") or parts.condition(job, "FailureTarget")
+        return _failed(evidence, failed)
+    if not finished:
+        return None
+    if (
+        parts.text(finished, "reason") in {"Succeeded", "JobFinished"}
+        and "fail" not in parts.text(finished, "message").lower()
+    ):
+        return _succeeded(evidence)
+    return _failed(evidence, finished)
+
+
+def _succeeded(evidence: Evidence) -> Answer:
+    begun = [one for one in (parts.instant(evidence.job, "status", "startTime"), *_times(evidence, "startedAt")) if one]
+    end = [one for one in _times(evidence, "finishedAt") if one]
+    done = max(end, default=None) or parts.instant(evidence.job, "status", "completionTime")
+    done = done or parts.instant(parts.condition(evidence.workload, "Finished"), "lastTransitionTime")
+    took = f" after {words.span(done - min(begun))}" if done and begun and done >= min(begun) else ""
+    total = parts.number(evidence.job, "spec", "completions") or 1
+    counted = f" ({parts.number(evidence.job, 'status', 'succeeded') or total} of {total})" if total > 1 else ""
+    return Answer(Code.SUCCEEDED, f"Succeeded{took}{counted}.", f"jobq logs {evidence.name}.")
+
+
+def _failed(evidence: Evidence, condition: Json) -> Answer:
+    failed = [pod for pod in evidence.pods if parts.text(pod, "status", "phase") == "Failed"] or list(evidence.pods)
+    newest = sorted(failed, key=lambda pod: parts.text(pod, "metadata", "creationTimestamp"), reverse=True)
+    if parts.text(condition, "reason") == _DEADLINE:
+        return _deadline(evidence, parts.number(evidence.job, "spec", "activeDeadlineSeconds"))
+    for look in (_memory, _ousted, _pod_deadline):
+        if found := next(filter(None, (look(evidence, pod) for pod in newest)), None):
+            return found
+    codes = [words.exit_code(code) for pod in newest for code in exit_codes(pod)]
+    which = _indexes(evidence)
+    message = words.plain(parts.text(condition, "message"))
+    how = words.listed(list(dict.fromkeys(codes))) or message or "nobody says why"
+    if not evidence.pods:
+        how += "; its pods are gone, and their logs with them"
+        action = f"jobq delete {evidence.name}, and submit it again."
+    else:
+        action = f"jobq logs {evidence.name} shows why."
+    tries = parts.number(evidence.job, "status", "failed") or 0
+    after = f" after {tries} attempts" if tries > 1 and not which else ""
+    return Answer(Code.FAILED, f"Failed{after}: {which}{how}.", action)
+
+
+def _deadline(evidence: Evidence, seconds: int | None) -> Answer:
+    limit = f" of {seconds} s" if seconds is not None else ""
+    when = parts.instant(parts.condition(evidence.job, "Failed"), "lastTransitionTime")
+    return Answer(
+        Code.TIME_LIMIT,
+        f"Stopped{words.at(when, evidence)}: it ran longer than its time limit{limit}.",
+        "Submit it again with a larger --time.",
+    )
+
+
+def _memory(evidence: Evidence, pod: Json) -> Answer | None:
+    for status in _statuses(pod):
+        ended_ = parts.mapping(status, "state", "terminated") or parts.mapping(status, "lastState", "terminated")
+        if parts.text(ended_, "reason") != "OOMKilled":
+            continue
+        name = parts.text(status, "name")
+        limit = next(
+            (_limit(one) for one in parts.items(pod, "spec", "containers") if parts.text(one, "name") == name), ""
+        )
+        own = parts.items(evidence.job, "spec", "template", "spec", "containers")
+        limit = limit or next((_limit(one) for one in own), "")
+        much = f"its {limit} of memory" if limit else "the memory it was given"
+        code = parts.number(ended_, "exitCode")
+        sentence = f"Failed: killed because it used more than {much}{f' (exit {code})' if code else ''}."
+        return Answer(Code.OUT_OF_MEMORY, sentence, "Submit again with more --memory.")
+    return None
+
+
+def _limit(container: Json) -> str:
+    written = parts.pairs(container, "resources", "limits").get("memory", "")
+    return amounts.size(parts.quantity(written)) if written else ""
+
+
+def _ousted(_: Evidence, pod: Json) -> Answer | None:
+    """The node, or whoever looks after nodes, ended the pod."""
+    status = parts.mapping(pod, "status")
+    target = parts.condition(pod, "DisruptionTarget") if parts.holds(pod, "DisruptionTarget") else {}
+    if parts.text(status, "reason") not in {"Evicted", "NodeLost", "Terminated", "NodeShutdown"} and not target:
+        return None
+    message = parts.text(status, "message") or parts.text(target, "message")
+    if low := _LOW.search(message):
+        what = _OUT_OF.get(low[1], low[1])
+        action = {
+            "disk": "Submit it again; write less to the container's disk or to a volume.",
+            "memory": "Submit it again with more --memory, so that it may stay.",
+        }.get(what, "Submit it again.")
+        return Answer(Code.POD_EVICTED, f"Failed: its node ran out of {what} and evicted the pod.", action)
+    reason = parts.text(target, "reason")
+    why = _OUSTED.get(reason) or words.plain(message) or reason or "its node ended the pod"
+    return Answer(Code.POD_EVICTED, f"Failed: {why}.", "Submit it again; --retries makes up for lost nodes.")
+
+
+def _pod_deadline(evidence: Evidence, pod: Json) -> Answer | None:
+    """A task's own limit, where each pod has one."""
+    if parts.text(pod, "status", "reason") != _DEADLINE:
+        return None
+    seconds = parts.number(pod, "spec", "activeDeadlineSeconds")
+    found = _deadline(evidence, seconds)
+    which = _indexes(evidence)
+    return Answer(
+        found.code, found.sentence.replace(": it ran", f": {which}it ran") if which else found.sentence, found.action
+    )
+
+
+def _indexes(evidence: Evidence) -> str:
+    """``2 of 8 indexes failed (1,5): ``, for an array."""
+    failed, total = (
+        parts.text(evidence.job, "status", "failedIndexes"),
+        parts.number(evidence.job, "spec", "completions"),
+    )
+    if not failed or not total:
+        return ""
+    number = sum(_span(one) for one in failed.split(","))
+    return f"{number} of {total} indexes failed ({failed}): "
+
+
+def _span(written: str) -> int:
+    first, _, last = written.partition("-")
+    return int(last) - int(first) + 1 if first.isdecimal() and last.isdecimal() else 1
+
+
+def exit_codes(pod: Json) -> Sequence[int]:
+    """With what its containers ended, but for success."""
+    found = [parts.number(one, "state", "terminated", "exitCode") for one in _statuses(pod)]
+    return [code for code in found if code]
+
+
+def _statuses(pod: Json) -> Sequence[Json]:
+    return [*parts.items(pod, "status", "initContainerStatuses"), *parts.items(pod, "status", "containerStatuses")]
+
+
+def _times(evidence: Evidence, which: str) -> Sequence[datetime | None]:
+    return [parts.instant(one, "state", "terminated", which) for pod in evidence.pods for one in _statuses(pod)]

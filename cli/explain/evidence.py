@@ -1,0 +1,235 @@
+"""All that is known of one job: what was read from a cluster, or from a file that somebody saved."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cli import parts
+from cli.fit import requests
+from cli.fit.cohort import Tree, cohort_of, parent_of
+from cli.fit.requests import PodSet
+from cli.parts import Json
+
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
+PROJECT_LABEL = "jobq.io/project"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job stands in line, counted from 1; ``overall`` is 0 where that isn't known."""
+
+    project: int
+    overall: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One job and what decides on it. Empty objects and lists are what couldn't be read, or isn't there."""
+
+    now: datetime
+    configuration: str
+    namespace: Json
+    entry: Json
+    """The project's catalogue entry: ``priorities``, ``state``."""
+    job: Json
+    workload: Json
+    local_queue: Json
+    local_queues: Sequence[Json] | None
+    cluster_queue: Json
+    tree: Tree
+    flavors: Sequence[Json]
+    pods: Sequence[Json]
+    events: Sequence[Json]
+    place: Place | None
+    unanswered: int
+    """The HTTP status with which Kueue's visibility API refused; 0 where it answered, or wasn't asked."""
+    others: Sequence[Json]
+    """Other Workloads of the project."""
+    quotas: Sequence[Json]
+    limit_ranges: Sequence[Json]
+    classes: Mapping[str, int] | None
+    """WorkloadPriorityClasses and their values; None where they can't be read."""
+    refused: Json
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        owners = parts.items(self.workload, "metadata", "ownerReferences")
+        sent = parts.name(parts.mapping(self.refused, "sent"))
+        return parts.name(self.job) or next((parts.text(one, "name") for one in owners), "") or sent or "JOB"
+
+    @property
+    def kind(self) -> str:
+        """``Job``, ``JobSet`` ..."""
+        owners = parts.items(self.workload, "metadata", "ownerReferences")
+        return parts.text(self.job, "kind") or next((parts.text(one, "kind") for one in owners), "") or "Job"
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+        labels = parts.pairs(self.namespace, "metadata", "labels")
+        where = parts.text(self.job, "metadata", "namespace") or parts.text(self.workload, "metadata", "namespace")
+        return labels.get(PROJECT_LABEL) or parts.name(self.namespace) or where or "this project"
+
+    @property
+    def queue(self) -> str:
+        """The LocalQueue that the job names; ``""`` for none."""
+        labels = parts.pairs(self.job, "metadata", "labels")
+        return labels.get(QUEUE_LABEL, "") or parts.text(self.workload, "spec", "queueName")
+
+    @property
+    def cluster_queue_name(self) -> str:
+        """The ClusterQueue behind it, as far as anything names it."""
+        admitted = parts.text(self.workload, "status", "admission", "clusterQueue")
+        return admitted or parts.text(self.local_queue, "spec", "clusterQueue") or parts.name(self.cluster_queue)
+
+    @property
+    def priority(self) -> str:
+        """The priority class by which the job is queued; ``""`` for none."""
+        labels = parts.pairs(self.job, "metadata", "labels")
+        old = parts.text(self.workload, "spec", "priorityClassName")
+        return labels.get(PRIORITY_LABEL, "") or parts.text(self.workload, "spec", "priorityClassRef", "name") or old
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the job is told not to run, in the words of most kinds."""
+        spec = parts.mapping(self.job, "spec")
+        policy = parts.flag(spec, "runPolicy", "suspend")
+        return parts.flag(spec, "suspend") is True or policy is True
+
+    @property
+    def pod_sets(self) -> Sequence[PodSet]:
+        """What it asks for."""
+        return requests.of_workload(self.workload) or (requests.of_job(self.job) if self.job else [])
+
+    @property
+    def admitted(self) -> bool:
+        """Whether Kueue lets it run."""
+        return parts.holds(self.workload, "Admitted")
+
+    @property
+    def reserved(self) -> bool:
+        """Whether it has its quota."""
+        return parts.holds(self.workload, "QuotaReserved")
+
+    @property
+    def eviction(self) -> Json:
+        """The Evicted condition, where it is true."""
+        return parts.condition(self.workload, "Evicted") if parts.holds(self.workload, "Evicted") else {}
+
+    @property
+    def message(self) -> str:
+        """What Kueue says of the quota that isn't reserved; not always of today."""
+        return "" if self.reserved else parts.text(parts.condition(self.workload, "QuotaReserved"), "message")
+
+    @property
+    def waiting_reason(self) -> str:
+        """The word beside that message."""
+        return "" if self.reserved else parts.text(parts.condition(self.workload, "QuotaReserved"), "reason")
+
+    def since(self, when: datetime | None) -> timedelta:
+        """How long ago that was: none where it isn't known, or a clock is wrong."""
+        return max(self.now - when, timedelta(0)) if when else timedelta(0)
+
+    def said_of(self, kind: str, reason: str) -> Sequence[str]:
+        """The messages of events about the job's own objects of that kind, newest first."""
+        names = {parts.name(body) for body in (self.job, self.workload, *self.pods)}
+        found = [
+            one
+            for one in self.events
+            if parts.text(one, "reason") == reason
+            and parts.text(one, "involvedObject", "kind") == kind
+            and (parts.text(one, "involvedObject", "name") in names or self._was_a_pod(one))
+        ]
+        return [parts.text(one, "message") for one in sorted(found, key=happened, reverse=True)]
+
+    def _was_a_pod(self, event: Json) -> bool:
+        """Whether it is about a pod of this job that has gone."""
+        about = parts.mapping(event, "involvedObject")
+        return parts.text(about, "kind") == "Pod" and parts.text(about, "name").startswith(f"{self.name}-")
+
+
+def happened(event: Json) -> datetime:
+    """When an event was last seen: Kubernetes has three places for it."""
+    times = [parts.instant(event, key) for key in ("lastTimestamp", "eventTime", "firstTimestamp")]
+    return next((one for one in [*times, parts.instant(event, "metadata", "creationTimestamp")] if one), _EPOCH)
+
+
+def evidence_of(raw: object) -> Evidence:
+    """A recording as evidence, whatever is missing from it."""
+    job, workload = parts.mapping(raw, "job"), parts.mapping(raw, "workload")
+    return Evidence(
+        now=parts.instant(raw, "now") or _latest(raw),
+        configuration=parts.text(raw, "versions", "kueueConfiguration"),
+        namespace=parts.mapping(raw, "namespace"),
+        entry=parts.mapping(raw, "project"),
+        job=job,
+        workload=workload,
+        local_queue=parts.mapping(raw, "localQueue"),
+        local_queues=_listed(raw, "localQueues"),
+        cluster_queue=parts.mapping(raw, "clusterQueue"),
+        tree=_tree(raw),
+        flavors=parts.items(raw, "resourceFlavors"),
+        pods=parts.items(raw, "pods"),
+        events=parts.items(raw, "events"),
+        place=_place(parts.items(raw, "visibility", "localQueue", "items"), workload),
+        unanswered=parts.number(raw, "visibility", "localQueue", "httpStatus") or 0,
+        others=parts.items(raw, "otherWorkloads"),
+        quotas=parts.items(raw, "resourceQuotas"),
+        limit_ranges=parts.items(raw, "limitRanges"),
+        classes=_classes(raw),
+        refused=parts.mapping(raw, "refused"),
+    )
+
+
+def _listed(raw: object, key: str) -> Sequence[Json] | None:
+    return parts.items(raw, key) if isinstance(parts.mapping(raw).get(key), list) else None
+
+
+def _latest(raw: object) -> datetime:
+    """Without a time of its own, evidence is as old as the newest thing in it."""
+    job, workload = parts.mapping(raw, "job"), parts.mapping(raw, "workload")
+    times = [parts.instant(body, "metadata", "creationTimestamp") for body in (job, workload)]
+    times += [
+        parts.instant(one, "lastTransitionTime")
+        for body in (job, workload)
+        for one in parts.items(body, "status", "conditions")
+    ]
+    times += [happened(one) for one in parts.items(raw, "events")]
+    return max((one for one in times if one), default=_EPOCH)
+
+
+def _tree(raw: object) -> Tree:
+    """The cohorts around the ClusterQueue; whole only where nothing that is named is missing."""
+    queue, said = parts.mapping(raw, "clusterQueue"), parts.mapping(raw)
+    one = parts.mapping(raw, "cohort")
+    cohorts = [*parts.items(raw, "cohorts"), *([one] if one else [])]
+    listed = isinstance(said.get("cohorts"), list)
+    known = {parts.name(cohort) for cohort in cohorts}
+    parents = {parent_of(cohort) for cohort in cohorts} - {""}
+    seen = isinstance(said.get("cohortClusterQueues"), list) and (listed or "cohort" in said)
+    whole = not cohort_of(queue) or (seen and (listed or parents <= known))
+    return Tree(parts.items(raw, "cohortClusterQueues"), cohorts, whole)
+
+
+def _place(waiting: Sequence[Json], workload: Json) -> Place | None:
+    """The place among the own namespace's jobs: some releases of Kueue mix in those of others."""
+    namespace, name = parts.text(workload, "metadata", "namespace"), parts.name(workload)
+    own = [one for one in waiting if parts.text(one, "metadata", "namespace") == namespace]
+    ours = sorted(own, key=lambda one: parts.number(one, "positionInLocalQueue") or 0)
+    for place, one in enumerate(ours, 1):
+        if name and parts.name(one) == name:
+            overall = parts.number(one, "positionInClusterQueue")
+            return Place(place, 0 if overall is None else overall + 1)
+    return None
+
+
+def _classes(raw: object) -> Mapping[str, int] | None:
+    """As the name and value of each, or as the objects themselves."""
+    said = parts.mapping(raw).get("workloadPriorityClasses")
+    if isinstance(said, dict):
+        return {key: value for key, value in said.items() if isinstance(value, int)}
+    listed = parts.items(raw, "workloadPriorityClasses")
+    return {parts.name(one): parts.number(one, "value") or 0 for one in listed} if isinstance(said, list) else None

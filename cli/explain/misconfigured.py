@@ -1,0 +1,197 @@
+"""The job that can't start as things are set up: its queue, its namespace, its limits, its resources, its nodes."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from cli import parts
+from cli.explain import words
+from cli.explain.answer import Answer, Code
+from cli.explain.evidence import Evidence
+from cli.fit import judge, requests
+from cli.fit import words as amounts
+from cli.fit.judge import Queue
+from cli.parts import Json
+from reconciler.selectors import said, selects
+
+_BROKEN = {"", "Ready", "Stopped"}
+_NOT_SELECTED = "namespace doesn't match ClusterQueue selector"
+
+
+def misconfigured(evidence: Evidence) -> Answer | None:
+    """What is wrong with the queues, before any quota is counted."""
+    return queue_missing(evidence) or _cluster_queue(evidence) or _not_selected(evidence) or _limits(evidence)
+
+
+def impossible(evidence: Evidence, queue: Queue) -> Answer | None:
+    """What the queue doesn't have at all, or has on no nodes that the job may use."""
+    return _uncovered(evidence, queue) or _no_flavor(evidence, queue)
+
+
+def queue_missing(evidence: Evidence) -> Answer | None:
+    """The LocalQueue that the job names isn't there."""
+    name = evidence.queue
+    there = None if evidence.local_queues is None else [parts.name(one) for one in evidence.local_queues]
+    absent = there is not None and name not in there and not evidence.local_queue
+    if not (absent or f"LocalQueue {name} doesn't exist" == evidence.message) or not name:
+        return None
+    others = [one for one in there or () if one != name]
+    queues = f"; its queue is {others[0]}" if len(others) == 1 else f"; it has {', '.join(others)}" if others else ""
+    label = (
+        f"kubectl label {evidence.kind.lower()} {evidence.name} kueue.x-k8s.io/queue-name={(others or ['QUEUE'])[0]}"
+    )
+    return Answer(
+        Code.QUEUE_MISSING,
+        f"Can't start: there is no queue {name} in this project{queues}.",
+        f"Relabel it: {label} --overwrite, or submit through jobq, which names no queue."
+        if others
+        else "Tell the admins: the project's queue is gone; nothing in the job needs to change.",
+    )
+
+
+def _cluster_queue(evidence: Evidence) -> Answer | None:
+    name = evidence.cluster_queue_name
+    local = parts.condition(evidence.local_queue, "Active")
+    missing = parts.text(local, "reason") == "ClusterQueueDoesNotExist" and parts.text(local, "status") == "False"
+    absent = evidence.message.startswith("ClusterQueue ") and "doesn't exist" in evidence.message
+    if not evidence.cluster_queue and (missing or absent):
+        return Answer(
+            Code.CLUSTER_QUEUE_MISSING,
+            f"Can't start: the project's queue points to the ClusterQueue {name or evidence.message.split()[1]}, "
+            "which does not exist.",
+            "Tell the admins; nothing in the job needs to change.",
+        )
+    active = parts.condition(evidence.cluster_queue, "Active")
+    reason = parts.text(active, "reason")
+    if parts.text(active, "status") != "False" or reason in _BROKEN:
+        return None
+    why = words.plain(parts.text(active, "message").split(":", 1)[-1].split(";", 1)[-1].strip()) or reason
+    return Answer(
+        Code.CLUSTER_QUEUE_BROKEN,
+        f"Can't start: the cluster's queue {name} takes no jobs, something is wrong with it ({reason}): {why}.",
+        "Tell the admins; nothing in the job needs to change.",
+    )
+
+
+def _not_selected(evidence: Evidence) -> Answer | None:
+    selector = parts.mapping(evidence.cluster_queue, "spec").get("namespaceSelector")
+    labels = parts.pairs(evidence.namespace, "metadata", "labels")
+    judged = bool(evidence.namespace) and isinstance(selector, dict)
+    refused = judged and not _selects(selector, labels)
+    if not refused and (judged or _NOT_SELECTED not in evidence.message):
+        return None
+    name = evidence.cluster_queue_name
+    wanted = said(selector) if refused and isinstance(selector, dict) else f"jobq.io/cluster-queue={name}"
+    return Answer(
+        Code.NAMESPACE_NOT_SELECTED,
+        f"Can't start: the ClusterQueue {name} does not accept this project's namespace.",
+        f"Tell the admins: the namespace needs the label {wanted}.",
+    )
+
+
+def _selects(selector: object, labels: parts.Json) -> bool:
+    """Whether it does; a selector that nobody could have written refuses nothing."""
+    try:
+        return isinstance(selector, dict) and selects(selector, dict(labels))
+    except (KeyError, TypeError, AttributeError):
+        return True
+
+
+def _limits(evidence: Evidence) -> Answer | None:
+    """The project's LimitRange against each container and each pod."""
+    for pods in evidence.pod_sets:
+        containers = [*parts.items(pods.pod, "initContainers"), *parts.items(pods.pod, "containers")]
+        asked = [(parts.mapping(one, "resources"), "container") for one in containers]
+        for limit in (one for body in evidence.limit_ranges for one in parts.items(body, "spec", "limits")):
+            kind = parts.text(limit, "type")
+            for resources, noun in asked if kind == "Container" else []:
+                if found := _beyond(limit, {**parts.pairs(resources, "limits"), **parts.pairs(resources, "requests")}):
+                    return _limited(*found, noun)
+            if kind == "Pod" and (found := _beyond(limit, _whole(pods.pod))):
+                return _limited(*found, "pod")
+    if "LimitRange" in evidence.message:
+        what = words.plain(evidence.message.split("constraints: ", 1)[-1])
+        return Answer(
+            Code.LIMIT_RANGE_EXCEEDED,
+            f"Can never start: its requests break the project's limits: {what}.",
+            "Delete it and submit with amounts within the limits (kubectl describe limitrange shows them).",
+        )
+    if "requests must not exceed" in evidence.message or "resources validation failed" in evidence.message.lower():
+        sentence = f"Can never start: its resources are not valid: {words.plain(evidence.message)}."
+        return Answer(Code.INVALID_RESOURCES, sentence, "Delete it and submit with requests no larger than limits.")
+    return None
+
+
+def _whole(pod: Json) -> parts.Json:
+    return {key: str(value) for key, value in requests.of_pod(pod).items()}
+
+
+def _beyond(limit: Json, asked: parts.Json) -> tuple[str, str, Decimal, Decimal] | None:
+    for word, key in (("most", "max"), ("least", "min")):
+        for resource, written in parts.pairs(limit, key).items():
+            border, value = parts.quantity(written), parts.quantity(asked.get(resource, written))
+            if (value > border) if word == "most" else (value < border):
+                return word, resource, border, value
+    return None
+
+
+def _limited(word: str, resource: str, border: Decimal, value: Decimal, noun: str) -> Answer:
+    most = amounts.amount(resource, border)
+    verb = "allows" if word == "most" else "wants"
+    return Answer(
+        Code.LIMIT_RANGE_EXCEEDED,
+        f"Can never start: the project {verb} at {word} {most} {resource} per {noun}, "
+        f"the job asks for {amounts.amount(resource, value)}.",
+        f"Delete it and submit with at {word} {most}.",
+    )
+
+
+def _uncovered(evidence: Evidence, queue: Queue) -> Answer | None:
+    lacking = judge.uncovered(queue, evidence.pod_sets) if queue.groups else []
+    if not lacking:
+        return None
+    there = [name for name in queue.resources if name != judge.PODS]
+    names = words.listed(lacking)
+    without = words.listed([amounts.plural(name) for name in lacking])
+    return Answer(
+        Code.RESOURCE_NOT_IN_QUEUE,
+        f"Can never start: this project's queue has no {names} at all (it has {', '.join(there) or 'nothing'}).",
+        f"Delete it and submit without {without}, or use a project whose queue has them.",
+    )
+
+
+def _no_flavor(evidence: Evidence, queue: Queue) -> Answer | None:
+    choice = judge.unsuited(queue, evidence.pod_sets)
+    if choice is None:
+        return None
+    selector = parts.pairs(choice.pods.pod, "nodeSelector")
+    wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
+    tries = choice.tries
+    taints = all("tainted" in one.mismatch for one in tries)
+    if len(tries) == 1:
+        only = f"the {'queue' + chr(39) + 's ' if wanted and not taints else ''}only flavor ({tries[0].flavor}) "
+        which = only + tries[0].mismatch.split(", the job wants")[0]
+    else:
+        which = "no flavor of the queue takes it: " + "; ".join(f"{one.flavor} {one.mismatch}" for one in tries)
+    nodes = f"the job wants nodes with {wanted}, " if wanted and not taints else ""
+    return Answer(
+        Code.NO_MATCHING_FLAVOR, f"Can never start: {nodes}{which}.", _flavor_action(wanted, queue, taints=taints)
+    )
+
+
+def _flavor_action(wanted: str, queue: Queue, *, taints: bool) -> str:
+    if taints:
+        return "Add the toleration, or ask the admins for another queue."
+    keys = {pair.split("=", 1)[0] for pair in wanted.split(", ")}
+    there = _labels(queue, keys)
+    instead = f", or with {' or '.join(there)}" if there else ""
+    return f"Delete it and submit without that {'node selector' if wanted else 'node affinity'}{instead}."
+
+
+def _labels(queue: Queue, keys: set[str]) -> Sequence[str]:
+    found = [
+        f"{key}={value}"
+        for body in queue.flavors.values()
+        for key, value in parts.pairs(body, "spec", "nodeLabels").items()
+        if key in keys
+    ]
+    return sorted(set(found))

@@ -1,0 +1,129 @@
+"""The job that was stopped for another, and the priority that stops nobody."""
+
+import re
+from decimal import Decimal
+
+from cli import parts
+from cli.explain import words
+from cli.explain.answer import Answer, Code
+from cli.explain.evidence import Evidence
+from cli.fit import words as amounts
+from cli.fit.cohort import cohort_of, quotas, usage
+from cli.fit.judge import Choice, Queue
+from cli.parts import Json
+
+_UID = re.compile(r"UID: ([0-9a-fA-F-]+)")
+_JOB_UID = re.compile(r"JobUID: ([0-9a-fA-F-]+)")
+_RECLAIMED = {
+    "InCohortReclamation": "its owner took back quota that was borrowed",
+    "InCohortReclaimWhileBorrowing": "the cohort gave the borrowed quota to a job with higher priority",
+    "InCohortFairSharing": "the cohort shares fairly, and it was another queue's turn",
+}
+_ZERO = Decimal(0)
+
+
+def preempted(evidence: Evidence, shortfall: str) -> Answer | None:
+    """Stopped to make room, and waiting again."""
+    if parts.text(evidence.eviction, "reason") != "Preempted":
+        return None
+    when = words.at(parts.instant(evidence.eviction, "lastTransitionTime"), evidence)
+    other, name = preemptor(evidence), ""
+    if other:
+        name = _job_of(other)
+        ranked = _class_of(other)
+        who = f"{name}{f' (priority {ranked})' if ranked else ''} of this project"
+    else:
+        who = "a job of another project"
+    why = _RECLAIMED.get(parts.text(parts.condition(evidence.workload, "Preempted"), "reason"), "")
+    again = f"; waiting again{f': {shortfall}' if shortfall else ''}"
+    reason = f" ({why})" if why else ""
+    return Answer(
+        Code.PREEMPTED_WAITING, f"Stopped{when} to make room for {who}{reason}{again}.", _way_out(evidence, other)
+    )
+
+
+def preemptor(evidence: Evidence) -> Json:
+    """The Workload that took its place, where it is one of this project's."""
+    message = parts.text(evidence.eviction, "message") or parts.text(
+        parts.condition(evidence.workload, "Preempted"), "message"
+    )
+    uids = {match[1] for match in (_UID.search(message), _JOB_UID.search(message)) if match}
+    for one in evidence.others:
+        owners = {parts.text(owner, "uid") for owner in parts.items(one, "metadata", "ownerReferences")}
+        if uids & (owners | {parts.text(one, "metadata", "uid")}):
+            return one
+    return {}
+
+
+def job_uid(workload: Json) -> str:
+    """The uid of the job that a Workload was stopped for; ``""`` where it wasn't, or nobody says."""
+    match = _JOB_UID.search(parts.text(parts.condition(workload, "Preempted"), "message"))
+    return match[1] if match else ""
+
+
+def no_help(evidence: Evidence, queue: Queue, choice: Choice) -> str:
+    """Why a higher priority doesn't start the job, as a sentence; ``""`` where it has none, or it may well help."""
+    values = evidence.classes or {}
+    ranked = values.get(evidence.priority)
+    if ranked is None or ranked <= min(values.values(), default=ranked):
+        return ""
+    spec = parts.mapping(evidence.cluster_queue, "spec")
+    policies = parts.mapping(spec, "preemption")
+    one = choice.suiting[0]
+    resource = one.beyond(queue, lambda room: room.free)[0]
+    within = parts.text(policies, "withinClusterQueue") or "Never"
+    if within != "Never" and queue.rooms[one.flavor, resource].used:
+        return ""  # somebody in the own queue may have to go
+    idle = f"nothing in {queue.name} uses {resource}" if within != "Never" else f"{queue.name} stops no job for another"
+    return f"Its priority {evidence.priority} does not help: {idle}{_in_cohort(evidence, queue, choice)}."
+
+
+def _in_cohort(evidence: Evidence, queue: Queue, choice: Choice) -> str:
+    if not cohort_of(evidence.cluster_queue):
+        return ""
+    spec = parts.mapping(evidence.cluster_queue, "spec")
+    policy = parts.text(spec, "preemption", "reclaimWithinCohort") or "Never"
+    if policy == "Never":
+        return ", and it takes nothing back from its cohort"
+    one = choice.suiting[0]
+    for resource, asked in one.asked.items():
+        room = queue.rooms[one.flavor, resource]
+        if room.used + asked > room.nominal:
+            own = amounts.named(resource, room.nominal)
+            return f", and it can take back only quota of its own: it has {own} of its own in {one.flavor}"
+    short = one.beyond(queue, lambda room: room.free)[0]
+    if not _borrowers(evidence, (one.flavor, short)):
+        return f", and no other queue has borrowed {short}: jobs within their own quota are not stopped"
+    return ""
+
+
+def _borrowers(evidence: Evidence, key: tuple[str, str]) -> bool:
+    for other in evidence.tree.queues:
+        own = parts.quantity(quotas(other).get(key, {}).get("nominalQuota", "0"))
+        if parts.name(other) != parts.name(evidence.cluster_queue) and usage(other).get(key, _ZERO) > own:
+            return True
+    return False
+
+
+def _way_out(evidence: Evidence, other: Json) -> str:
+    values, allowed = evidence.classes or {}, parts.texts(evidence.entry, "priorities")
+    mine = values.get(evidence.priority, parts.number(evidence.workload, "spec", "priority") or 0)
+    goal = parts.number(other, "spec", "priority") or mine + 1
+    higher = {
+        name: value
+        for name, value in values.items()
+        if value >= goal and value > mine and (not allowed or name in allowed)
+    }
+    if not other or not higher:
+        return "Wait; save checkpoints so that a restart loses little."
+    return f"Wait, or raise its priority: jobq bump {evidence.name} --priority {min(higher, key=higher.__getitem__)}."
+
+
+def _job_of(workload: Json) -> str:
+    owners = parts.items(workload, "metadata", "ownerReferences")
+    return next((parts.text(one, "name") for one in owners), "") or parts.name(workload)
+
+
+def _class_of(workload: Json) -> str:
+    spec = parts.mapping(workload, "spec")
+    return parts.text(spec, "priorityClassRef", "name") or parts.text(spec, "priorityClassName")

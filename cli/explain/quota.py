@@ -1,0 +1,146 @@
+"""The job that waits for quota: judged from the ClusterQueue's numbers, and only then from Kueue's message."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cli import parts
+from cli.explain import messages, misconfigured, preemption, shortage, words
+from cli.explain.answer import Answer, Code
+from cli.explain.evidence import Evidence
+from cli.explain.messages import Said
+from cli.fit import judge
+from cli.fit import words as amounts
+from cli.fit.judge import Choice, Queue
+
+
+def waiting(evidence: Evidence) -> Answer | None:
+    """What stands between the job and its quota."""
+    if evidence.reserved:
+        return None
+    said = messages.read(evidence.message)
+    queue = _queue(evidence, said)
+    return (
+        misconfigured.impossible(evidence, queue)
+        or _never(evidence, queue)
+        or (None if queue.groups else _never_said(said))
+        or _preempting(evidence, said)
+        or _short(evidence, queue, said)
+    )
+
+
+def shortfall(evidence: Evidence) -> str:
+    """``needs 4 nvidia.com/gpu, 0 of 4 are free; 1st in your project``, for a job that waits again; or nothing."""
+    said = messages.read(evidence.message)
+    queue = _queue(evidence, said)
+    choice = _lacking(judge.now(queue, evidence.pod_sets))
+    text = shortage.needs(queue, choice) if choice else _needs_said(said)
+    return f"{text}{words.place(evidence.place)}" if text else words.place(evidence.place).removeprefix("; ")
+
+
+def _queue(evidence: Evidence, said: Said) -> Queue:
+    queue = judge.queue_of(evidence.cluster_queue, evidence.flavors, evidence.tree)
+    return replace(queue, refusing=said.refusing)
+
+
+def _lacking(choices: Sequence[Choice]) -> Choice | None:
+    return next((choice for choice in choices if choice.taken is None and choice.suiting), None)
+
+
+def _never(evidence: Evidence, queue: Queue) -> Answer | None:
+    found = judge.never(queue, evidence.pod_sets)
+    if found is None:
+        return None
+    resource, pods = found.resource, found.pods
+    most = amounts.amount(resource, found.most)
+    asked = amounts.named(resource, found.asked)
+    asks = f"{pods.count} pods at once ask for {asked}" if pods.count > 1 else f"asks for {asked}"
+    which = f" in {found.flavor}" if len(queue.groups) > 1 or any(len(one.flavors) > 1 for one in queue.groups) else ""
+    sentence = f"Can never start: {asks}, this project's queue has at most {most}{which}."
+    return Answer(Code.NEVER_FITS, sentence, f"Delete it and {shortage.smaller(evidence, found)}.")
+
+
+def _never_said(said: Said) -> Answer | None:
+    """The same from Kueue's message, where the queue can't be read."""
+    if said.above and not said.lacking:
+        resource, flavor, asked, most = said.above[0]
+        sentence = f"Can never start: asks for {asked} {resource} in {flavor}, this project's queue has at most {most}."
+        plain = amounts.plainly(resource, parts.quantity(most))
+        return Answer(Code.NEVER_FITS, sentence, f"Delete it and submit with at most {plain}.")
+    if said.unavailable:
+        names = words.listed(list(dict.fromkeys(said.unavailable)))
+        sentence = f"Can never start: this project's queue has no {names} at all."
+        return Answer(Code.RESOURCE_NOT_IN_QUEUE, sentence, f"Delete it and submit without {names}.")
+    if said.refusing and not said.lacking and not said.above:
+        flavors = "; ".join(f"{name} {why}" for name, why in said.refusing.items())
+        sentence = f"Can never start: no flavor of the queue takes it: {flavors}."
+        action = "Delete it and submit with other node selectors or tolerations, or ask the admins."
+        return Answer(Code.NO_MATCHING_FLAVOR, sentence, action)
+    return None
+
+
+def _preempting(evidence: Evidence, said: Said) -> Answer | None:
+    if not said.preempting and evidence.waiting_reason != "WaitingForPreemptedWorkloads":
+        return None
+    jobs = f"{said.preempting} job{'s' if said.preempting > 1 else ''}" if said.preempting else "jobs"
+    still = "are" if said.preempting != 1 else "is"
+    whose = "with lower priority, which" if evidence.priority else "that others run, which"
+    sentence = f"Starting soon: it takes the place of {jobs} {whose} {still} still stopping."
+    return Answer(Code.WAITING_FOR_PREEMPTED, sentence, "Wait.")
+
+
+def _short(evidence: Evidence, queue: Queue, said: Said) -> Answer | None:
+    choice = _lacking(judge.now(queue, evidence.pod_sets))
+    place = evidence.place
+    behind = queue.strict and (place.overall > 1 if place and place.overall else not evidence.message)
+    resumed = _resumed(evidence)
+    if behind:
+        return _behind(evidence, queue, choice)
+    if choice:
+        free = shortage.needs(queue, choice)
+        help_ = preemption.no_help(evidence, queue, choice)
+        sentence = f"Waiting for quota: {free}{resumed}{words.place(place)}.{f' {help_}' if help_ else ''}"
+        return Answer(Code.WAITING_FOR_QUOTA, sentence, shortage.way_out(evidence, queue, choice))
+    needs = _needs_said(said)
+    if needs:
+        return Answer(Code.WAITING_FOR_QUOTA, f"Waiting for quota: {needs}{resumed}{words.place(place)}.", "Wait.")
+    return _to_be_looked_at(evidence, queue, resumed)
+
+
+def _behind(evidence: Evidence, queue: Queue, choice: Choice | None) -> Answer:
+    """Where jobs start strictly in order, whatever would fit."""
+    ahead = evidence.place.overall - 1 if evidence.place and evidence.place.overall else 0
+    jobs = f"{ahead} job{'s are' if ahead > 1 else ' is'} ahead" if ahead else "others are ahead"
+    own = f"; it {shortage.needs(queue, choice)}" if choice else "; what it asks for itself would be free"
+    return Answer(
+        Code.WAITING_BEHIND_HEAD,
+        f"Waiting behind the head of the queue: {queue.name} starts jobs strictly in order (StrictFIFO), and {jobs}"
+        f"{own}{words.place(evidence.place)}.",
+        "Wait: a smaller job would not start sooner; `jobq queue` shows who is ahead.",
+    )
+
+
+def _to_be_looked_at(evidence: Evidence, queue: Queue, resumed: str) -> Answer | None:
+    """Nothing is short by the numbers: Kueue hasn't decided yet, or has its own reason, which is told as it is."""
+    message = words.plain(evidence.message)
+    if "opology" in message or (message and not queue.groups):
+        sentence = f"Waiting for quota{resumed}: Kueue says: {message}{words.place(evidence.place)}."
+        return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait; ask the admins if it stays so.")
+    known = bool(queue.groups) and all(room.free is not None for room in queue.rooms.values())
+    room = "by the queue's numbers there is room" if known else "how much is free can't be read here"
+    told = f" Kueue last said: {message}." if message else ""
+    sentence = f"Waiting for Kueue to look at it: {room}{resumed}{words.place(evidence.place)}.{told}"
+    return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait a moment; `jobq queue` shows who is ahead.")
+
+
+def _needs_said(said: Said) -> str:
+    """What is lacking in Kueue's own words."""
+    lacks = dict.fromkeys(said.lacking)
+    texts = [f"{more} more {resource} in {flavor} than is free" for resource, flavor, more in lacks]
+    return f"needs {' or '.join(texts)}" if texts else ""
+
+
+def _resumed(evidence: Evidence) -> str:
+    requeued = parts.condition(evidence.workload, "Requeued")
+    if parts.text(requeued, "reason") != "Reactivated" or parts.text(requeued, "status") != "True":
+        return ""
+    return f" (resumed{words.at(parts.instant(requeued, 'lastTransitionTime'), evidence)})"

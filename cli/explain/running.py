@@ -1,0 +1,222 @@
+"""The job that runs: as asked, in part, with fewer at a time, again, or outside any quota."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from cli import parts
+from cli.explain import pods, scheduling, words
+from cli.explain.answer import Answer, Code
+from cli.explain.evidence import Evidence
+from cli.explain.held import STOPPED
+from cli.fit import words as amounts
+from cli.fit.cohort import rooms
+from cli.parts import Json
+
+_LONGEST_PAUSE = 600
+_SMALL = {"cpu", "memory", "pods", "ephemeral-storage"}
+
+
+def running(evidence: Evidence) -> Answer | None:
+    """What a running job does, and what may yet happen to it."""
+    return _retrying(evidence) or _partly(evidence) or _reduced(evidence) or _fully(evidence)
+
+
+def outside(evidence: Evidence, why: str) -> Answer:
+    """A job that runs although Kueue has no part in it; trouble with its pods comes first."""
+    living = pods.alive(evidence)
+    found = None if any(pods.runs(pod) for pod in living) else pods.trouble(evidence, living)
+    if found:
+        return Answer(found.code, found.sentence.replace("Has its quota, but its", "Its"), found.action)
+    sentence = f"Running outside the queue: {why}, so nothing limits or protects it."
+    return Answer(Code.UNMANAGED, sentence, "Submit with jobq submit, which sets the queue.")
+
+
+def _fully(evidence: Evidence) -> Answer | None:
+    working = [pod for pod in pods.alive(evidence) if pods.runs(pod)]
+    count = (
+        len(working) or parts.number(evidence.job, "status", "ready") or parts.number(evidence.job, "status", "active")
+    )
+    if not count and evidence.kind == "Job":
+        return None
+    if not _asks(evidence):
+        sentence = (
+            "Running, but it asks for no cpu, memory or GPU: it is outside the quota and may be slowed or killed first."
+        )
+        return Answer(Code.NO_REQUESTS, sentence, "Submit with --cpu and --memory.")
+    what = _what(evidence, count or 0)
+    sentence = f"Running{words.since(started(evidence), evidence)}{f' ({what})' if what else ''}"
+    action = f"jobq logs -f {evidence.name}."
+    if borrowed := _borrowed(evidence):
+        sentence += f", {borrowed} of them borrowed: their owner may take them back at any time"
+        action = "Save checkpoints."
+    if again := history(evidence):
+        sentence += again
+        action = "Nothing to do."
+    sentence += "."
+    if parts.text(evidence.local_queue, "spec", "stopPolicy") in STOPPED:
+        sentence += " The project is paused: this job may finish, nothing new starts."
+        action = "Nothing to do."
+    return Answer(Code.RUNNING, sentence, action)
+
+
+def history(evidence: Evidence) -> str:
+    """``; second start: it was stopped once ...``, where it was."""
+    evictions = parts.items(evidence.workload, "status", "schedulingStats", "evictions")
+    total = sum(parts.number(one, "count") or 0 for one in evictions)
+    if not total:
+        return ""
+    preempted = parts.condition(evidence.workload, "Preempted")
+    when = parts.instant(parts.condition(evidence.workload, "Requeued"), "lastTransitionTime")
+    reasons = {parts.text(one, "reason") for one in evictions}
+    why = ""
+    if reasons == {"Preempted"}:
+        in_queue = "prioritization" in parts.text(preempted, "message") or not preempted
+        why = " for a job with higher priority" if in_queue else " for another queue of its cohort"
+    elif len(reasons) == 1:
+        why = f" ({reasons.pop()})"
+    start = "second" if total == 1 else words.ordinal(total + 1)
+    last = words.at(when, evidence)
+    return f"; {start} start: it was stopped {words.times(total)}{f', last{last}' if total > 1 and last else last}{why}"
+
+
+def started(evidence: Evidence) -> datetime | None:
+    """When the present attempt began."""
+    job = parts.instant(evidence.job, "status", "startTime")
+    first = [parts.instant(pod, "status", "startTime") for pod in evidence.pods]
+    admitted = parts.instant(parts.condition(evidence.workload, "Admitted"), "lastTransitionTime")
+    return job or min((one for one in first if one), default=None) or admitted
+
+
+def attempts(evidence: Evidence) -> int:
+    """How often a batch Job's pod may be started."""
+    limit = parts.number(evidence.job, "spec", "backoffLimitPerIndex")
+    return (parts.number(evidence.job, "spec", "backoffLimit") if limit is None else limit or 0) or 0
+
+
+def _retrying(evidence: Evidence) -> Answer | None:
+    """An attempt failed, none is at work, and another comes."""
+    living = pods.alive(evidence)
+    crashed = [code for pod in living for code in _crashes(pod)]
+    failed = parts.number(evidence.job, "status", "failed") or 0
+    if living and not crashed:
+        return None
+    if not failed and not crashed:
+        return None
+    ended = [pod for pod in evidence.pods if parts.text(pod, "status", "phase") == "Failed"]
+    codes = [code for pod in ended for code in _codes(pod)] or crashed
+    how = f" ended with {words.exit_code(codes[-1])}" if codes else " failed"
+    number = failed or max((_restarts(pod) for pod in living), default=1)
+    tries = attempts(evidence) + 1
+    pause = min(10 * 2 ** (number - 1), _LONGEST_PAUSE) if number < 20 else _LONGEST_PAUSE  # noqa: PLR2004 - 2**20
+    of = f" of {tries}" if tries > 1 and not crashed else ""
+    again = "within seconds" if pause <= 10 else f"within {words.span(timedelta(seconds=pause))}"  # noqa: PLR2004 - the first pause
+    sentence = f"Retrying: attempt {number}{of}{how}; the next starts {again} ({pause} s back-off, then doubling)."
+    return Answer(Code.RETRYING, sentence, f"jobq logs {evidence.name} shows the failed attempt.")
+
+
+def _partly(evidence: Evidence) -> Answer | None:
+    living = pods.alive(evidence)
+    working = [pod for pod in living if pods.runs(pod)]
+    rest = [pod for pod in living if not pods.runs(pod)]
+    if not working or not rest:
+        return None
+    messages = [scheduling.message_of(pod) for pod in rest]
+    homeless = [message for message in messages if message]
+    holds = f" It holds quota for all {len(living)}."
+    counted = f"Running partly: {len(working)} of {len(living)} pods run"
+    if len(homeless) == len(rest):
+        one = evidence.pod_sets[0].one if evidence.pod_sets else {}
+        why = scheduling.no_node(homeless[0], parts.mapping(rest[0], "spec"), one)
+        sentence = f"{counted}, {len(rest)} fit{'s' if len(rest) == 1 else ''} no node now: {why}.{holds}"
+        fewer = f" (%{len(working)})" if parts.text(evidence.job, "spec", "completionMode") == "Indexed" else ""
+        return Answer(Code.PARTLY_RUNNING, sentence, f"Wait until nodes are free, or ask for fewer at a time{fewer}.")
+    found = pods.trouble(evidence, rest)
+    if found:
+        why = found.sentence.split(": ", 1)[-1].split(". It holds", 1)[0].rstrip(".")
+        return Answer(Code.PARTLY_RUNNING, f"{counted}, {len(rest)} can't start: {why}.{holds}", found.action)
+    return None  # they are on their way
+
+
+def _reduced(evidence: Evidence) -> Answer | None:
+    """Admitted with fewer pods than asked for: it stays so."""
+    given = {
+        parts.text(one, "name"): parts.number(one, "count")
+        for one in parts.items(evidence.workload, "status", "admission", "podSetAssignments")
+    }
+    for one in evidence.pod_sets:
+        count = given.get(one.name)
+        if count is None or count >= one.count:
+            continue
+        spec, status = parts.mapping(evidence.job, "spec"), parts.mapping(evidence.job, "status")
+        done, total = parts.number(status, "succeeded") or 0, parts.number(spec, "completions")
+        counted = f" {done} of {total} are done." if total else ""
+        noun = "index" if parts.text(spec, "completionMode") == "Indexed" else "pod"
+        many = "indexes" if noun == "index" else "pods"
+        name = evidence.name
+        return Answer(
+            Code.RUNNING_REDUCED,
+            f"Running, {count} {noun if count == 1 else many} at a time instead of {one.count}: only that much was "
+            f"free when it was admitted, and Kueue never raises it.{counted}",
+            f"To ask for {one.count} at a time again: jobq stop {name}, then jobq resume {name} "
+            f"(running {many} start over).",
+        )
+    return None
+
+
+def _what(evidence: Evidence, count: int) -> str:
+    """``1 pod, 2 GPUs in a100``."""
+    assigned = parts.items(evidence.workload, "status", "admission", "podSetAssignments")
+    count = count or sum(parts.number(one, "count") or 0 for one in assigned)
+    told = [f"{count} pod{'s' if count != 1 else ''}"] if count else []
+    for (flavor, resource), value in sorted(_given(assigned).items()):
+        if resource not in _SMALL:
+            told.append(f"{amounts.plainly(resource, parts.quantity(value))} in {flavor}")
+    return ", ".join(told)
+
+
+def _given(assigned: Sequence[Json]) -> dict[tuple[str, str], str]:
+    given: dict[tuple[str, str], str] = {}
+    for one in assigned:
+        flavors = parts.pairs(one, "flavors")
+        for resource, value in parts.pairs(one, "resourceUsage").items():
+            key = (flavors.get(resource, "?"), resource)
+            given[key] = f"{parts.quantity(given.get(key, '0')) + parts.quantity(value):f}"
+    return given
+
+
+def _borrowed(evidence: Evidence) -> str:
+    """How much of what it runs on must be borrowed: what the whole queue has borrowed, at most what this job has."""
+    given = _given(parts.items(evidence.workload, "status", "admission", "podSetAssignments"))
+    found = rooms(evidence.cluster_queue, evidence.tree)
+    for key, value in sorted(given.items()):
+        borrowed = min(found[key].borrowed, parts.quantity(value)) if key in found else None
+        if borrowed and key[1] not in _SMALL:
+            return amounts.amount(key[1], borrowed)
+    return ""
+
+
+def _asks(evidence: Evidence) -> bool:
+    return not evidence.pod_sets or any(value for one in evidence.pod_sets for value in one.one.values())
+
+
+def _crashes(pod: Json) -> Sequence[int]:
+    """The exit codes of containers that wait to be started again."""
+    found = []
+    for one in parts.items(pod, "status", "containerStatuses"):
+        code = parts.number(one, "lastState", "terminated", "exitCode")
+        if parts.text(one, "state", "waiting", "reason") == "CrashLoopBackOff":
+            found.append(code if code is not None else 1)
+    return found
+
+
+def _codes(pod: Json) -> Sequence[int]:
+    found = [
+        parts.number(one, "state", "terminated", "exitCode") for one in parts.items(pod, "status", "containerStatuses")
+    ]
+    return [code for code in found if code]
+
+
+def _restarts(pod: Json) -> int:
+    return max(
+        (parts.number(one, "restartCount") or 0 for one in parts.items(pod, "status", "containerStatuses")), default=1
+    )

@@ -1,0 +1,141 @@
+"""What is short, how much of it is free, and the largest request that would start now or ever, in words."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from cli import parts
+from cli.explain import words
+from cli.explain.evidence import Evidence
+from cli.fit import words as amounts
+from cli.fit.cohort import Room
+from cli.fit.judge import Choice, Never, Queue, Try
+
+_ZERO = Decimal(0)
+
+
+def needs(queue: Queue, choice: Choice) -> str:
+    """``needs 4 nvidia.com/gpu in a100, 2 of 4 are free``: only what is short, in each flavor that could be."""
+    tries = choice.suiting
+    short = lacking(queue, tries)
+    asked = words.listed([amounts.named(resource, _most_asked(tries, resource)) for resource in short])
+    pods = choice.pods
+    each = ""
+    if pods.count > 1:
+        ones = words.listed([f"{amounts.amount(one, pods.one.get(one, _ZERO))} each" for one in short[:1]])
+        each = f" ({pods.count} at a time, {ones})"
+    who = f"its pods {pods.name} need" if pods.name not in {"", "main"} else "needs"
+    if len(tries) == 1:
+        one = tries[0]
+        told = "; ".join(
+            _free(queue.rooms[one.flavor, resource], resource, named=bool(short[1:])) for resource in short
+        )
+        cohort = any(queue.rooms[one.flavor, resource].shared for resource in short)
+        return f"{who} {asked} in {one.flavor}{each}{';' if cohort else ','} {told}{_enough(queue, one, short)}"
+    frees = [
+        _free_in(queue.rooms[one.flavor, resource], one.flavor, resource if short[1:] else "")
+        for one in tries
+        for resource in one.beyond(queue, lambda room: room.free)
+    ]
+    return f"{who} {asked}{each}; {', '.join(frees)}"
+
+
+def lacking(queue: Queue, tries: Sequence[Try]) -> Sequence[str]:
+    """The resources that are short, in any of these flavors: devices first."""
+    found = {resource for one in tries for resource in one.beyond(queue, lambda room: room.free)}
+    return sorted(found, key=lambda resource: ("/" not in resource, resource))
+
+
+def way_out(evidence: Evidence, queue: Queue, choice: Choice) -> str:
+    """What would start now, or else to wait."""
+    place = evidence.place
+    look = "; `jobq queue` shows who is ahead" if place and max(place.project, place.overall) > 1 else ""
+    best = max(choice.suiting, key=lambda one: _share(queue, one))
+    short = best.beyond(queue, lambda room: room.free)
+    free = {resource: queue.rooms[best.flavor, resource].free or _ZERO for resource in short}
+    at_once = min(
+        (int(value // choice.pods.one[key]) for key, value in free.items() if choice.pods.one.get(key)), default=0
+    )
+    where = f" to start in {best.flavor} now" if len(choice.suiting) > 1 else ""
+    if choice.pods.count > 1 and at_once:
+        return f"{_fewer(evidence, at_once).capitalize()}{where or ' to start now'}, or wait{look}."
+    sizes = {key: amounts.whole(key, value / max(choice.pods.count, 1)) for key, value in free.items()}
+    if not all(sizes.values()):
+        return f"Wait{look}."
+    smaller_ = words.listed([amounts.plainly(key, sizes[key]) for key in sorted(sizes)])
+    if look or where:
+        return f"Wait, or ask for {smaller_}{where}{look}."
+    most = "at most " if any("/" not in key for key in sizes) else ""
+    return f"Ask for {most}{smaller_}{_a_pod(choice)} to start now, or wait."
+
+
+def smaller(evidence: Evidence, never: Never) -> str:
+    """``submit with at most 4 GPUs``, or with fewer pods at a time."""
+    resource, pods = never.resource, never.pods
+    if pods.count > 1 and never.at_once:
+        fewer = _array(evidence, never.at_once)
+        return f"submit with at most {never.at_once} at a time{f' ({fewer})' if fewer else ''}"
+    size = amounts.whole(resource, never.each)
+    if not size:
+        return f"submit without {amounts.plural(resource)}, or use a project whose queue has them"
+    per = " per pod" if pods.count > 1 else ""
+    return f"submit with at most {amounts.plainly(resource, size)}{per}"
+
+
+def _fewer(evidence: Evidence, at_once: int) -> str:
+    array = _array(evidence, at_once)
+    return f"resubmit with {array}" if array else f"ask for {at_once} pod{'s' if at_once > 1 else ''} at a time"
+
+
+def _array(evidence: Evidence, at_once: int) -> str:
+    """The option for an array with that many at a time."""
+    spec = parts.mapping(evidence.job, "spec")
+    completions = parts.number(spec, "completions")
+    if parts.text(spec, "completionMode") != "Indexed" or not completions:
+        return ""
+    return f"--array 0-{completions - 1}%{at_once}"
+
+
+def _a_pod(choice: Choice) -> str:
+    return " per pod" if choice.pods.count > 1 else ""
+
+
+def _free(room: Room, resource: str, *, named: bool) -> str:
+    """``2 of 4 are free``, or what is free of the own quota and what could be borrowed."""
+    what = f" {resource}" if named else ""
+    if room.shared:
+        own, more = amounts.amount(resource, room.own), amounts.amount(resource, room.borrowable)
+        return f"{own}{what} of your own {_is(room.own)} free, {more} can be borrowed now"
+    left = room.free or _ZERO
+    free = max(left, _ZERO)
+    return f"{amounts.amount(resource, free)} of {amounts.amount(resource, room.nominal)}{what} {_is(free)} free"
+
+
+def _free_in(room: Room, flavor: str, resource: str) -> str:
+    free = max(room.free or _ZERO, _ZERO)
+    most = room.most if room.most is not None else room.nominal
+    name = resource or ""
+    of = amounts.amount(name, most) if name else amounts.cores(most) if most < 2**20 else amounts.size(most)
+    first = amounts.amount(name, free) if name else amounts.cores(free) if most < 2**20 else amounts.size(free) or "0"
+    return f"{first} of {of}{f' {name}' if name else ''} free in {flavor}"
+
+
+def _is(value: Decimal) -> str:
+    return "is" if value == 1 else "are"
+
+
+def _enough(queue: Queue, one: Try, short: Sequence[str]) -> str:
+    """``(GPUs are free)``: what people look at first, where it isn't what is short."""
+    devices = [resource for resource in one.asked if resource.endswith("/gpu") and resource not in short]
+    there = [name for name in devices if (queue.rooms[one.flavor, name].free or _ZERO) >= one.asked[name]]
+    return f" ({words.listed([amounts.plural(name) for name in there])} are free)" if there else ""
+
+
+def _most_asked(tries: Sequence[Try], resource: str) -> Decimal:
+    return max((one.asked.get(resource, _ZERO) for one in tries), default=_ZERO)
+
+
+def _share(queue: Queue, one: Try) -> Decimal:
+    """How much of what is asked for is free, at its scarcest."""
+    rooms: Mapping[str, Room] = {resource: queue.rooms[one.flavor, resource] for resource in one.asked}
+    shares = [(rooms[key].free or _ZERO) / amount for key, amount in one.asked.items() if amount]
+    return min(shares, default=_ZERO)

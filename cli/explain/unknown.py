@@ -1,0 +1,108 @@
+"""The job that was accepted, and for which Kueue has made no Workload."""
+
+from datetime import timedelta
+
+from cli import parts
+from cli.explain import running, words
+from cli.explain.answer import Answer, Code
+from cli.explain.evidence import Evidence
+
+MOMENT = timedelta(seconds=5)
+"""How long Kueue may take for its first look."""
+LONG = timedelta(minutes=1)
+_MANAGES_ALL = ("manageJobsWithoutQueueName", "podsready")
+_HANDS_OFF = "kubectl label {kind} {name} kueue.x-k8s.io/queue-name={queue} --overwrite"
+
+
+def unknown(evidence: Evidence) -> Answer | None:
+    """Why Kueue doesn't know the job."""
+    if evidence.workload:
+        return _without_queue(evidence) if not evidence.queue and not evidence.admitted else None
+    if not evidence.queue:
+        return _without_queue(evidence)
+    if not evidence.suspended:
+        return running.outside(evidence, f"Kueue does not manage it, although it names the queue {evidence.queue}")
+    return priority(evidence) or _young(evidence) or _unmanaged(evidence)
+
+
+def priority(evidence: Evidence) -> Answer | None:
+    """A class that isn't there, or that the project doesn't allow: Kueue makes no Workload, and says nothing."""
+    wanted, allowed = evidence.priority, parts.texts(evidence.entry, "priorities")
+    if wanted and evidence.classes is not None and wanted not in evidence.classes:
+        there = sorted(name for name in evidence.classes if not allowed or name in allowed)
+        return Answer(
+            Code.PRIORITY_CLASS_MISSING,
+            f"Can't start: the priority class {wanted} does not exist; "
+            + (f"there are {', '.join(there)}." if there else "there is none."),
+            f"Set one that exists: jobq bump {evidence.name} --priority {_first(evidence, there)}."
+            if there
+            else "Delete it and submit without --priority, or tell the admins.",
+        )
+    if wanted and allowed and wanted not in allowed:
+        return _not_allowed(evidence, wanted)
+    pods = parts.text(evidence.job, "spec", "template", "spec", "priorityClassName")
+    if pods and allowed:
+        return _not_allowed(evidence, pods)
+    return None
+
+
+def _first(evidence: Evidence, there: list[str]) -> str:
+    """The highest class that may be set."""
+    values = evidence.classes or {}
+    return max(there, key=lambda name: values.get(name, 0))
+
+
+def _not_allowed(evidence: Evidence, wanted: str) -> Answer:
+    allowed = parts.texts(evidence.entry, "priorities")
+    return Answer(
+        Code.PRIORITY_CLASS_NOT_ALLOWED,
+        f"Can't start: the priority class {wanted} is not allowed in the project {evidence.project}; "
+        f"allowed: {', '.join(allowed)}.",
+        f"Set one that is: jobq bump {evidence.name} --priority {allowed[0]}.",
+    )
+
+
+def _without_queue(evidence: Evidence) -> Answer:
+    queues = [parts.name(one) for one in evidence.local_queues or ()]
+    queue = queues[0] if queues else "QUEUE"
+    label = _HANDS_OFF.format(kind=evidence.kind.lower(), name=evidence.name, queue=queue)
+    again = f"Give it the project's queue: {label}; jobq submit does that by itself."
+    if not evidence.suspended:
+        return running.outside(evidence, "it has no queue label")
+    if evidence.workload or any(word in evidence.configuration for word in _MANAGES_ALL):
+        sentence = "Can't start: it has no queue label, and Kueue starts nothing here that names no queue."
+        return Answer(Code.NO_QUEUE_LABEL, sentence, again)
+    sentence = "It is suspended and has no queue label: Kueue leaves it alone, and nobody will start it."
+    return Answer(Code.SUSPENDED_UNMANAGED, sentence, again)
+
+
+def _young(evidence: Evidence) -> Answer | None:
+    created = parts.instant(evidence.job, "metadata", "creationTimestamp")
+    if created is None or evidence.since(created) >= MOMENT:
+        return None
+    return Answer(Code.JUST_SUBMITTED, "Just submitted: Kueue has not looked at it yet.", "Ask again in a moment.")
+
+
+def _unmanaged(evidence: Evidence) -> Answer:
+    waited = words.span(evidence.since(parts.instant(evidence.job, "metadata", "creationTimestamp")))
+    if evidence.unanswered and evidence.unanswered not in {403, 404}:
+        sentence = f"Kueue has not looked at it for {waited}, and does not answer (HTTP {evidence.unanswered})."
+        return Answer(Code.KUEUE_UNAVAILABLE, sentence, "Wait, or tell the admins: it starts once Kueue is back.")
+    allowed = parts.texts(evidence.entry, "priorities")
+    if allowed and not evidence.priority:
+        return Answer(
+            Code.PRIORITY_CLASS_NOT_ALLOWED,
+            f"Can't start: it names no priority class, the one that the cluster gives it is not allowed in "
+            f"{evidence.project}, as far as can be told; allowed: {', '.join(allowed)}.",
+            f"Set one that is: jobq bump {evidence.name} --priority {allowed[0]}.",
+        )
+    return Answer(
+        Code.NAMESPACE_NOT_MANAGED,
+        "Can't start: Kueue does not manage this project's namespace; the job is suspended and nobody will start it.",
+        f"Tell the admins: the namespace needs the label that Kueue's managedJobsNamespaceSelector wants, "
+        f"such as {_label(evidence)} (`jobq doctor` checks it).",
+    )
+
+
+def _label(evidence: Evidence) -> str:
+    return "jobq.io/managed=true" if evidence.configuration else "kueue.x-k8s.io/managed-namespace=true"

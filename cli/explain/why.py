@@ -1,0 +1,78 @@
+"""From evidence to an answer: families of situations, each asked in the order in which they hide one another."""
+
+from collections.abc import Callable, Sequence
+
+from cli import parts
+from cli.explain import ended, evicted, held, misconfigured, preemption, quota, reserved, unknown, words
+from cli.explain.answer import Answer, Code
+from cli.explain.contradictory import contradictory
+from cli.explain.evidence import Evidence
+from cli.explain.pods import pods
+from cli.explain.refused import refused
+from cli.explain.running import running
+
+Family = Callable[[Evidence], Answer | None]
+
+
+def explain(evidence: Evidence) -> Answer:
+    """Why the job is as it is, and what to do about it. What jobq doesn't know is told as the cluster says it."""
+    return next(filter(None, (family(evidence) for family in _FAMILIES)), None) or _unknown(evidence)
+
+
+def _absent(evidence: Evidence) -> Answer | None:
+    if evidence.job or evidence.workload:
+        return None
+    return Answer(
+        Code.UNKNOWN, "There is no such job, and nothing that says why.", "`jobq list` shows the jobs there are."
+    )
+
+
+def _deleted(evidence: Evidence) -> Answer | None:
+    when = parts.instant(evidence.job, "metadata", "deletionTimestamp")
+    if when is None:
+        return None
+    sentence = f"Stopped: it is being deleted{words.since(when, evidence)}; it goes when its pods have ended."
+    return Answer(Code.STOPPED, sentence, "Wait; submit it again if it was not meant.")
+
+
+def _at_work(evidence: Evidence) -> Answer | None:
+    """The admitted job, unless it was evicted just now: then it is told as what it becomes."""
+    if not evidence.admitted or evidence.eviction:
+        return None
+    return pods(evidence) or running(evidence)
+
+
+def _preempted(evidence: Evidence) -> Answer | None:
+    return preemption.preempted(evidence, quota.shortfall(evidence))
+
+
+def _unknown(evidence: Evidence) -> Answer:
+    told = [one for body in (evidence.workload, evidence.job) for one in parts.items(body, "status", "conditions")]
+    conditions = [
+        "{}={} ({}): {}".format(*(parts.text(one, key) for key in ("type", "status", "reason", "message")))
+        for one in told
+    ]
+    said = words.plain("; ".join(conditions)) or "the cluster says nothing about it"
+    action = f"Ask the admins, with what `jobq why {evidence.name} --save FILE` writes."
+    return Answer(Code.UNKNOWN, f"jobq does not know this situation. The cluster says: {said}.", action)
+
+
+_FAMILIES: Sequence[Family] = (
+    refused,
+    _absent,
+    ended.ended,
+    _deleted,
+    unknown.unknown,
+    held.deactivated,
+    contradictory,
+    reserved.reserved,
+    _at_work,
+    held.held,
+    held.project_paused,
+    held.queue_stopped,
+    misconfigured.misconfigured,
+    evicted.not_ready,
+    reserved.retried,
+    _preempted,
+    quota.waiting,
+)
