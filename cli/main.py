@@ -71,6 +71,7 @@ COMMANDS = Table(
         "For researchers": {
             "submit": Entry("run a command as a job, when the queue has room for it", "cli.job.submit"),
             "list": Entry("jobs and how they fare", "cli.job.listing"),
+            "why": Entry("why a job waits, failed or was stopped, and what helps", "cli.job.why"),
             "logs": Entry("what a job has printed", "cli.job.logs"),
             "wait": Entry("wait until jobs have ended", "cli.job.wait"),
             "project": Entry("list the projects, select one", group=PROJECT),

@@ -24,6 +24,14 @@ Tag = Annotated[list[str] | None, Option("--tag", metavar="TAG", help="Only with
 Here = Annotated[bool, Option("--here", help="For this directory and those below: writes .jobq-project.")]
 SelectedProject = Annotated[str, Argument(metavar="[NAME]", help="The project (asked for on a terminal).")]
 JobName = Annotated[str, Argument(metavar="JOB", help="A job's name, a unique beginning of it, or @latest.")]
+JobNameOrNone = Annotated[str, Argument(metavar="[JOB]", help="A job's name, a unique beginning of it, or @latest.")]
+SavedEvidence = Annotated[
+    str,
+    Option("--evidence", metavar="FILE", help="Explain what --save wrote, without a cluster (-: from stdin)."),
+]
+SaveEvidence = Annotated[
+    str, Option("--save", metavar="FILE", help="Also write down what the answer is based on, for whoever helps you.")
+]
 JobNames = Annotated[list[str], Argument(metavar="JOB...", help="Names, unique beginnings of them, or @latest.")]
 
 Everyone = Annotated[bool, Option("--everyone", help="Other people's jobs too: beginnings of names, and --all.")]

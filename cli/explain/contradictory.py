@@ -7,9 +7,8 @@ from cli.explain import reserved, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 from cli.explain.held import gates
+from cli.explain.status import GRACE
 
-GRACE = timedelta(seconds=30)
-"""How long Kueue and the Job controller may take to act on what was decided."""
 _ENDING = timedelta(minutes=5)
 """How long a stopped job's pods may take to end."""
 
@@ -17,11 +16,6 @@ _ENDING = timedelta(minutes=5)
 def contradictory(evidence: Evidence) -> Answer | None:
     """Evicted and admitted, or admitted and suspended, for longer than a passing moment."""
     return _evicted(evidence) or _suspended(evidence)
-
-
-def ending(evidence: Evidence) -> bool:
-    """Whether it was evicted just now, and its pods are on their way out."""
-    return bool(evidence.eviction)
 
 
 def _evicted(evidence: Evidence) -> Answer | None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from cli import parts
 from cli.explain import reserved, scheduling, words
 from cli.explain.answer import Answer, Code
-from cli.explain.contradictory import GRACE
 from cli.explain.evidence import Evidence
+from cli.explain.status import GRACE
 from cli.fit import words as amounts
 from cli.parts import Json
 

@@ -4,13 +4,15 @@ What Kueue says comes before what the Job says: a suspended Job doesn't know why
 https://kueue.sigs.k8s.io/docs/concepts/workload/ and https://kubernetes.io/docs/concepts/workloads/controllers/job/.
 """
 
-from collections.abc import Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
-from reconciler.cluster import Body
+from cli import parts
+from cli.parts import Json
 
 GATE = "kueue.x-k8s.io/admission-gated-by"
+GRACE = timedelta(seconds=30)
+"""How long Kueue and the Job controller may take to act on what was decided."""
 _TIME_LIMIT = "MaximumExecutionTimeExceeded"
 
 
@@ -20,6 +22,8 @@ class Status(StrEnum):
     QUEUED = "Queued"
     HELD = "Held"
     STARTING = "Starting"
+    STUCK = "Stuck"
+    """Kueue lets it run, and yet nothing happens: somebody has to look."""
     RUNNING = "Running"
     STOPPING = "Stopping"
     STOPPED = "Stopped"
@@ -33,32 +37,30 @@ ENDED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.TIMED_OUT, Status.STO
 """Nothing more happens by itself."""
 
 
-def status_of(job: Body, workload: Body | None) -> Status:
+def status_of(job: Json, workload: Json | None, now: datetime | None = None) -> Status:
     """The word for a job and its Workload; None where Kueue has made none, or not yet.
 
-    Of another kind than Job, ``job`` is its metadata alone: then the Workload tells all.
+    Of another kind than Job, ``job`` may be its metadata alone: the Workload tells all.
+    Only with ``now`` can it be told that something takes too long.
     """
-    if "spec" not in job:
+    if "spec" not in job or parts.text(job, "kind") not in {"", "Job"}:
         return _of_other_kind(job, workload)
     fate = _fate(job)
     if fate:
         return fate
-    if "deletionTimestamp" in job["metadata"]:
+    if parts.text(job, "metadata", "deletionTimestamp"):
         return Status.STOPPING
     if workload is None:
-        return Status.QUEUED if job["spec"].get("suspend") else _of_pods(job)
-    return _of_workload(job, workload)
+        return Status.QUEUED if _suspended(job) else _of_pods(job)
+    return _of_workload(job, workload, now)
 
 
-def condition(body: Body, kind: str) -> Mapping[str, Any] | None:
+def condition(body: Json, kind: str) -> Json | None:
     """The condition of that type, where it is true."""
-    for found in body.get("status", {}).get("conditions", ()):
-        if found["type"] == kind and found["status"] == "True":
-            return found  # type: ignore[no-any-return] # plain JSON
-    return None
+    return parts.condition(body, kind) if parts.holds(body, kind) else None
 
 
-def _fate(job: Body) -> Status | None:
+def _fate(job: Json) -> Status | None:
     """The end, known as soon as the Job controller has decided on it."""
     if condition(job, "Complete") or condition(job, "SuccessCriteriaMet"):
         return Status.SUCCEEDED
@@ -68,44 +70,53 @@ def _fate(job: Body) -> Status | None:
     return None
 
 
-def _of_other_kind(job: Body, workload: Body | None) -> Status:
+def _of_other_kind(job: Json, workload: Json | None) -> Status:
     """What Kueue says of it, and of its pods where it looks after them (``PodsReady``)."""
     finished = condition(workload, "Finished") if workload else None
     if finished:
         return Status.SUCCEEDED if finished.get("reason") == "Succeeded" else Status.FAILED
-    if "deletionTimestamp" in job["metadata"]:
+    if parts.text(job, "metadata", "deletionTimestamp"):
         return Status.STOPPING
     if workload is None:
         return Status.QUEUED
-    ready = any(one["type"] == "PodsReady" for one in workload.get("status", {}).get("conditions", ()))
-    running = condition(workload, "PodsReady") or not ready
-    stand_in = {"metadata": job["metadata"], "spec": {}, "status": {"ready": 1 if running else 0}}
+    watched = parts.condition(workload, "PodsReady")
+    running = not watched or parts.holds(workload, "PodsReady")
+    stand_in = {"metadata": parts.mapping(job, "metadata"), "spec": {}, "status": {"ready": 1 if running else 0}}
     return _of_workload(stand_in, workload)
 
 
-def _of_workload(job: Body, workload: Body) -> Status:
-    evicted = condition(workload, "Evicted")
-    reason = evicted.get("reason", "") if evicted else ""
-    if workload["spec"].get("active") is False:
+def _of_workload(job: Json, workload: Json, now: datetime | None = None) -> Status:
+    reason = parts.text(condition(workload, "Evicted"), "reason")
+    if parts.flag(workload, "spec", "active") is False:
         return _of_inactive(job, reason)
-    if evicted and not reason.startswith("Deactivated"):  # resumed: it waits as if it were new
+    if condition(workload, "Evicted") and not reason.startswith("Deactivated"):  # resumed: it waits as if it were new
         return Status.EVICTED
-    if condition(workload, "Admitted"):
-        return Status.STARTING if job["spec"].get("suspend") else _of_pods(job)
-    return Status.HELD if job["metadata"].get("annotations", {}).get(GATE) else Status.QUEUED
+    if parts.holds(workload, "Admitted"):
+        return _of_suspended(workload, now) if _suspended(job) else _of_pods(job)
+    return Status.HELD if parts.pairs(job, "metadata", "annotations").get(GATE) else Status.QUEUED
 
 
-def _of_inactive(job: Body, reason: str) -> Status:
-    pods = job.get("status", {})
+def _of_suspended(workload: Json, now: datetime | None) -> Status:
+    """Admitted, and not let go: for a moment that is how a job starts."""
+    admitted = parts.instant(parts.condition(workload, "Admitted"), "lastTransitionTime")
+    return Status.STUCK if now and admitted and now - admitted >= GRACE else Status.STARTING
+
+
+def _of_inactive(job: Json, reason: str) -> Status:
+    pods = parts.mapping(job, "status")
     if not reason or pods.get("active") or pods.get("terminating"):
         return Status.STOPPING
     return Status.TIMED_OUT if reason.endswith(_TIME_LIMIT) else Status.STOPPED
 
 
-def _of_pods(job: Body) -> Status:
+def _of_pods(job: Json) -> Status:
     """Running from the first ready pod on; a pod that has ended was running, and the next may be on its way."""
-    status = job.get("status", {})
-    ended = status.get("uncountedTerminatedPods") or {}
+    status = parts.mapping(job, "status")
+    ended = parts.mapping(status, "uncountedTerminatedPods")
     if any(status.get(count) for count in ("ready", "succeeded", "failed")) or any(ended.values()):
         return Status.RUNNING
     return Status.STARTING
+
+
+def _suspended(job: Json) -> bool:
+    return parts.flag(job, "spec", "suspend") is True

@@ -33,7 +33,7 @@ def read_positions(cluster: Cluster, namespace: str, queue: str, seconds: float 
     found: list[Body] = []
     problem = ""
     try:
-        for page in _pages(cluster, namespace, queue, clock.elapsed() + seconds):
+        for page in pages(cluster, namespace, queue, clock.elapsed() + seconds):
             found += [item for item in page if item.get("metadata", {}).get("namespace") == namespace]
     except ClusterError as error:  # a held queue has none; without the visibility API there are none at all
         problem = str(error)
@@ -41,7 +41,8 @@ def read_positions(cluster: Cluster, namespace: str, queue: str, seconds: float 
     return Positions({item["metadata"]["name"]: _position(at, item) for at, item in enumerate(found, 1)}, problem)
 
 
-def _pages(cluster: Cluster, namespace: str, queue: str, until: float) -> Iterator[list[Body]]:
+def pages(cluster: Cluster, namespace: str, queue: str, until: float) -> Iterator[list[Body]]:
+    """The waiting jobs as Kueue lists them, until that time by `clock.elapsed`. Raises: ClusterError."""
     path = (
         f"/apis/visibility.kueue.x-k8s.io/v1beta2/namespaces/{quote(namespace, safe='')}"
         f"/localqueues/{quote(queue, safe='')}/pendingworkloads"
