@@ -55,11 +55,12 @@ def out(text: str) -> None:
 
 def out_bytes(data: bytes) -> None:
     """Data as it is, at once: a log."""
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError as error:
-        raise _closed(sys.stdout) from error
+    _write_bytes(sys.stdout, data)
+
+
+def talk_bytes(data: bytes) -> None:
+    """What a program writes to its own stderr, as it is, at once."""
+    _write_bytes(sys.stderr, data)
 
 
 def out_json(value: object) -> None:
@@ -223,6 +224,14 @@ def plain(text: str) -> str:
 def _write(stream: TextIO, text: str) -> None:
     try:
         stream.write(text)
+    except BrokenPipeError as error:
+        raise _closed(stream) from error
+
+
+def _write_bytes(stream: TextIO, data: bytes) -> None:
+    try:
+        stream.buffer.write(data)
+        stream.buffer.flush()
     except BrokenPipeError as error:
         raise _closed(stream) from error
 

@@ -73,6 +73,8 @@ COMMANDS = Table(
             "list": Entry("jobs and how they fare", "cli.job.listing"),
             "why": Entry("why a job waits, failed or was stopped, and what helps", "cli.job.why"),
             "logs": Entry("what a job has printed", "cli.job.logs"),
+            "shell": Entry("a shell, or a command, where a job runs", "cli.job.shell"),
+            "forward": Entry("reach a running job's ports from here", "cli.job.forward"),
             "wait": Entry("wait until jobs have ended", "cli.job.wait"),
             "project": Entry("list the projects, select one", group=PROJECT),
         },

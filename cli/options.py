@@ -122,6 +122,14 @@ Command = Annotated[
     list[str] | None, Argument(metavar="-- COMMAND... | SCRIPT [ARGS...]", help="What runs: see the examples.")
 ]
 
+# one pod of a job
+Index = Annotated[int | None, Option("--index", metavar="N", min=0, help="The pod of this index: an array's task.")]
+PodName = Annotated[str, Option("--pod", metavar="NAME", help="The pod of this name.")]
+InPod = Annotated[list[str] | None, Argument(metavar="[-- COMMAND...]", help="What runs there (else a shell).")]
+Ports = Annotated[
+    list[str], Argument(metavar="[LOCAL:]PORT...", help="The pod's ports, and those here (else the same).")
+]
+
 # following and waiting
 Wait = Annotated[bool, Option("--wait", help="Wait for the end; the exit code is the job's fate.")]
 FollowSubmitted = Annotated[bool, Option("--follow", "-F", help="Show the log until the job ends; implies --wait.")]

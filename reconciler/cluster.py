@@ -1,6 +1,6 @@
 """The port to a cluster: what the reconciler and the commands ask of an API server, and nothing else."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,6 +45,39 @@ class Event:
 
     type: str
     object: Body
+
+
+STDIN, STDOUT, STDERR, END, SIZE = range(5)
+"""The channels of a command: its streams; how it ended, as a metav1.Status; its terminal's size, as JSON."""
+DATA, FAILURE = range(2)
+"""The channels of a port: what goes through it; why nothing does. On each come two bytes first: the port."""
+
+
+class Channels(Protocol):
+    """Streams of bytes both ways over one connection, for one thread: ``wait``, then ``receive``, until ``closed``."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the other side has ended it."""
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes the other side hasn't taken yet: whoever sends more, waits first."""
+
+    def send(self, channel: int, data: bytes) -> None:
+        """Let data be sent by what follows."""
+
+    def finish(self, channel: int) -> None:
+        """The other side reads the channel's end."""
+
+    def wait(self, others: Collection[int], seconds: float) -> Collection[int]:
+        """Wait for anything to do; which of the file descriptors ``others`` can be read."""
+
+    def receive(self) -> Iterator[tuple[int, bytes]]:
+        """Send what can be sent, and give what has arrived; never waits. Raises: Unreachable where it broke."""
+
+    def close(self) -> None:
+        """End it."""
 
 
 class Cluster(Protocol):
@@ -120,3 +153,15 @@ def find(cluster: Cluster, resource: Resource, name: str, namespace: str = "") -
         return cluster.get(resource, name, namespace=namespace)
     except NotFound:
         return None
+
+
+class PodStreams(Protocol):
+    """Ways into running pods, which people take and the reconciler never does."""
+
+    def exec(
+        self, pod: str, command: Sequence[str], *, namespace: str, container: str = "", stdin: bool, tty: bool
+    ) -> Channels:
+        """Run a command in a pod's container. Raises: ClusterError."""
+
+    def port_forward(self, pod: str, port: int, *, namespace: str) -> Channels:
+        """A connection to a port of a pod. Raises: ClusterError."""

@@ -13,7 +13,7 @@ import urllib3
 from kubernetes.client.exceptions import ApiException
 from kubernetes.client.rest import RESTResponse
 
-from reconciler.cluster import Body, Event, Listing, Resource
+from reconciler.cluster import Body, Channels, Event, Listing, Resource
 from reconciler.errors import (
     ClusterError,
     Conflict,
@@ -27,6 +27,7 @@ from reconciler.errors import (
 from reconciler.kubeconfig import find_access
 from reconciler.model import MANAGER, PEOPLE
 from reconciler.reaching.access import Access
+from reconciler.reaching.channels import COMMAND, PORT, Refused, open_channels
 from reconciler.reaching.proxies import without_password
 from reconciler.reaching.transport import Transport
 from reconciler.reaching.trouble import no_answer, valid_until
@@ -265,6 +266,35 @@ class KubeCluster:
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
         with self._stream(path, doing, query, None if follow else ANSWER_SECONDS) as answer, self._answering(doing):
             yield from _pieces(answer)
+
+    def exec(
+        self, pod: str, command: Sequence[str], *, namespace: str, container: str = "", stdin: bool, tty: bool
+    ) -> Channels:
+        """Run a command in a pod's container. Raises: ClusterError."""
+        query = [("stdout", "true"), *([("stderr", "true")] if not tty else [])]
+        query += [("stdin", "true")] if stdin else []
+        query += [("tty", "true")] if tty else []
+        query += [("container", container)] if container else []
+        query += [("command", word) for word in command]
+        return self._channels(pod, namespace, "exec", query, COMMAND, f"run a command in {_named(namespace, pod)}")
+
+    def port_forward(self, pod: str, port: int, *, namespace: str) -> Channels:
+        """A connection to a port of a pod. Raises: ClusterError."""
+        doing = f"reach port {port} of {_named(namespace, pod)}"
+        return self._channels(pod, namespace, "portforward", [("ports", str(port))], PORT, doing)
+
+    def _channels(
+        self, pod: str, namespace: str, subresource: str, query: Sequence[tuple[str, str]], protocol: str, doing: str
+    ) -> Channels:
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/{subresource}"
+        url = f"{self._access.server}{path}?{urlencode(query)}".replace("http", "ws", 1)
+        headers = [("User-Agent", self._agent), *self._transport.identity()]
+        with self._answering(doing):
+            connected = self._transport.connection(CONNECT_SECONDS)
+            try:
+                return open_channels(connected, url, headers, protocol, ANSWER_SECONDS)
+            except Refused as answer:
+                self._refuse(doing, answer.code, answer.body, answer.headers)
 
     def _body(
         self,

@@ -22,6 +22,7 @@ from reconciler.kinds import (
     CONFIG_MAP,
     LOCAL_QUEUE,
     NAMESPACE,
+    POD,
     RESOURCE_FLAVOR,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
@@ -93,6 +94,11 @@ class Stage:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def pod(self, job: str) -> str:
+        """The name of a job's pod, the first of several."""
+        found = self.admin.list(POD, namespace=self.project, labels=f"job-name={job}").items
+        return min(str(pod["metadata"]["name"]) for pod in found)
 
     def environment(self, user: str = KIM, groups: Sequence[str] = ()) -> dict[str, str]:
         """What a person's shell has."""

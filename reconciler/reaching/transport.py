@@ -1,5 +1,6 @@
 """Connections to one server as one identity: TLS, proxy, and credentials that may change meanwhile."""
 
+import socket
 import ssl
 import threading
 import warnings
@@ -51,6 +52,22 @@ class Transport:
             self._login.refused(credential)
             answer = self._send(self._credential(), method, url, headers, body, timeout)
         return answer
+
+    def connection(self, seconds: float) -> socket.socket:
+        """A connection of the caller's own, by the proxy and the TLS of every request. Raises as ``request`` does."""
+        manager = self._client_for(self._credential()).rest_client.pool_manager
+        pool = manager.connection_from_url(self._access.server)
+        one = pool._new_conn()  # noqa: SLF001 - a pool lends its connections, it gives none away
+        one.timeout = seconds
+        if pool.proxy and one.is_closed:
+            pool._prepare_proxy(one)  # noqa: SLF001 - as above
+        else:
+            one.connect()
+        connected = getattr(one, "sock", None)
+        if not isinstance(connected, socket.socket):  # TLS within TLS is none
+            one.close()
+            raise ConnectionError("a proxy that is itself reached by https carries no streams")
+        return connected
 
     def identity(self) -> list[tuple[str, str]]:
         """The headers that say who asks, and as whom. Raises: Unauthorized."""
