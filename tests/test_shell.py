@@ -154,7 +154,7 @@ def test_command_without_a_terminal(real: Stage, sleeper: str) -> None:
     command = [sys.executable, "-m", "cli.main", "shell", sleeper, "--", "sh", "-c", "cat; echo problem >&2; exit 3"]
     done = subprocess.run(command, env=real.environment(), input=data, capture_output=True, check=False)
     assert (done.returncode, done.stderr, done.stdout == data) == (3, b"problem\n", True)
-    assert real.jobq("shell", sleeper, "--", "cat", "/tmp/mark").out == "mine\n"
+    assert real.jobq("shell", sleeper, "--", "sh", "-c", "cat /tmp/mark").out == "mine\n"
     unknown = real.jobq("shell", sleeper, "--", "no-such-program")
     assert unknown.code == 127
 
