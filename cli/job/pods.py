@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cli.explain import waiting
-from cli.explain.overview import JOB_UID
+from cli.explain.jobs import JOB_UID
 from cli.explain.status import ENDED, status_of
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import JobqError, NotFound
