@@ -63,7 +63,9 @@ class Words:
         for text in self.work.notices:
             notices.tell(self.work.shown[0], text)
         for word in not_in_image(self.work, provided=request.storage.provides(request.workdir)):
-            notices.tell(word, f"this file is here, not in the image: `jobq submit {word}` ships a script")
+            notices.tell(
+                word, "it lies here, and not in the image: `jobq submit SCRIPT` ships a script, data belong on a volume"
+            )
 
         def make() -> Objects:
             name = _suffixed(self.base)

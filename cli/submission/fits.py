@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from cli.fit import judge, requests, words
 from cli.fit.cohort import Tree
 from cli.fit.judge import Choice, Never, Queue
-from cli.fit.requests import PodSet
 from reconciler.cluster import Body
 from reconciler.errors import UsageError
 
@@ -48,15 +47,10 @@ def _too_much(never: Never, queue: Queue) -> str:
 
 
 def _way_out(never: Never) -> str:
-    """The largest size that fits, as options say it."""
+    """The largest sizes that fit, as options say them: a smaller pod, or fewer at once."""
+    together = never.pods.fewest > 1
     each = words.whole(never.resource, never.each)
-    option = words.option(never.resource, each)
-    if not each or not option:
-        return "ask for less"
-    largest = f"the largest that fits is {option}"
-    fewer = _fewer(never, never.pods)
-    return f"{largest}{' for each' if never.pods.fewest > 1 else ''}{fewer}"
-
-
-def _fewer(never: Never, pods: PodSet) -> str:
-    return f", or --nodes {never.at_once}" if pods.fewest > 1 and never.at_once else ""
+    option = words.option(never.resource, each) if each else ""
+    fitting = [f"{option}{' for each' if together else ''}"] if option else []
+    fitting += [f"--nodes {never.at_once}"] if together and never.at_once else []
+    return f"the largest that fits is {', or '.join(fitting)}" if fitting else "ask for less"

@@ -3,19 +3,23 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.explain.status import GATE
 from cli.submission import amount
 from cli.submission.manifest import HOLD, RUNNER, TIME_LABEL, Place
 from cli.submission.request import Said, priority_of
-from reconciler import documents
 from reconciler.cluster import Body
 from reconciler.errors import UsageError
 from reconciler.kinds import JOB
 from reconciler.model import PRIORITY_LABEL, QUEUE_LABEL, SUBMITTED_BY, Origin
 
-MOST_BYTES = documents.MAX_BYTES
+if TYPE_CHECKING:
+    from reconciler.documents import Document
+    from reconciler.documents import Path as DocumentPath
+
+MOST_BYTES = 256 * 1024
+"""As of every declared file."""
 WORDS = frozenset({"name", "priority", "time", "ttl", "labels"})
 """The options that count for a manifest; all others stand in it."""
 _LATER = {
@@ -33,7 +37,7 @@ class Given:
     """A Job's manifest, and where each part of it stands."""
 
     body: Body
-    document: documents.Document
+    document: "Document"
 
     def place(self, *path: str) -> Origin:
         """Where a field is said, or the nearest one around it."""
@@ -53,6 +57,8 @@ class Given:
 
 def read(data: bytes, path: str) -> Given:
     """The one Job of a YAML or JSON file. Raises: UsageError with ``path:line:column``."""
+    from reconciler import documents  # noqa: PLC0415 - the reader of YAML, which only a manifest needs
+
     document = documents.read(data, path)
     if document.problems:
         first, more = document.problems[0], len(document.problems) - 1
@@ -147,7 +153,7 @@ def _check_map(given: Given, at: tuple[str, ...]) -> None:
         raise UsageError(f"{given.place(*at)}: {'.'.join(at)} is missing, or no map")
 
 
-def _leaves(value: object, path: documents.Path = ()) -> Iterator[tuple[documents.Path, object]]:
+def _leaves(value: object, path: "DocumentPath" = ()) -> "Iterator[tuple[DocumentPath, object]]":
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves(inner, (*path, key))

@@ -31,12 +31,13 @@ if command -v uv >/dev/null 2>&1; then
   [ -w "${HOME:-/nowhere}" ] || export UV_CACHE_DIR="${UV_CACHE_DIR:-$(mktemp -d)}"
   exec uv run --script "$@"
 fi
-for python in python3 python; do
-  if "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
-    room=$(mktemp -d) &&
-    "$python" -m venv "$room" &&
-    "$room/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir -r REQUIREMENTS >&2 || exit
-    exec "$room/bin/python" "$@"
+for jobq_python in python3 python; do
+  if "$jobq_python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+    jobq_room=$(mktemp -d) &&
+    "$jobq_python" -m venv "$jobq_room" &&
+    "$jobq_room/bin/python" -m pip --quiet --disable-pip-version-check --no-cache-dir install -r REQUIREMENTS >&2 ||
+      exit
+    exec "$jobq_room/bin/python" "$@"
   fi
 done
 echo 'jobq: the script has dependencies, and this image has neither uv nor a Python with venv and pip:' \\
