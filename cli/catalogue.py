@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from cli import console
+from cli import console, known
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import ClusterError, Forbidden, JobqError, NotFound, UsageError
 from reconciler.kinds import CONFIG_MAP, SELF_SUBJECT_REVIEW
@@ -57,7 +57,9 @@ def read_catalogue(cluster: Cluster) -> Sequence[Entry]:
         listed = cluster.list(CONFIG_MAP, namespace=SYSTEM_NAMESPACE)
     except Forbidden as error:
         raise _unreadable(error) from error
-    return parse_catalogue(listed.items, console.warn)
+    entries = parse_catalogue(listed.items, console.warn)
+    known.remember_projects(cluster.address, (entry.name for entry in entries))
+    return entries
 
 
 def read_entry(cluster: Cluster, name: str) -> Entry:

@@ -7,37 +7,21 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, TextIO
 
 import typer
 
+from cli import tables
+from cli.tables import Column as Column  # noqa: PLC0414 - commands have it from here
 from reconciler.errors import JobqError
 
 PIPE_CLOSED = 141
 """What a shell reports for a program that SIGPIPE ended."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_COLOURS: Mapping[str, str] = {
-    "Running": "green",
-    "Succeeded": "green",
-    "Failed": "red",
-    "TimedOut": "red",
-    "Evicted": "yellow",
-    "Stopped": "yellow",
-    "Held": "yellow",
-    "archived": "bright_black",
-    "paused": "yellow",
-}
 _state = {"colour": True, "debug": False}
 _said: set[str] = set()
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table; numbers stand right."""
-
-    title: str
-    right: bool = False
 
 
 def prepare(*, colour: bool | None = None, debug: bool | None = None) -> None:
@@ -100,7 +84,7 @@ def complain(error: BaseException) -> None:
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Aligned columns. On a terminal they are cut to its width; elsewhere every cell is whole."""
+    """Aligned columns. On a terminal they are cut to its width, the widest first; elsewhere every cell is whole."""
     if not _is_terminal(sys.stdout):
         more_rows(columns, rows, ())
         return
@@ -113,16 +97,12 @@ def more_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]], widths: 
 
     Gives the widths, for more rows below.
     """
-    lines = [[plain(cell) for cell in row] for row in rows]
+    cells = _plain_rows(rows)
     if not widths:
-        lines.insert(0, [column.title for column in columns])
-        widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (
-            cell.rjust(size) if column.right else cell.ljust(size)
-            for cell, size, column in zip(line, widths, columns, strict=True)
-        )
-        out("  ".join(cells).rstrip())
+        widths = tables.wanted(columns, cells)
+        out(tables.header(columns, widths, coloured=False))
+    for line in tables.lines(columns, cells, widths):
+        out(line)
     return widths
 
 
@@ -143,25 +123,23 @@ class Screen:
 
 def _cut_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Sequence[str]:
     """Lines no wider than the terminal."""
-    from rich.console import Console  # noqa: PLC0415 - 50 ms that only a terminal needs
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    grid = Table(box=None, pad_edge=False, header_style="bold" if _coloured(sys.stdout) else "")
-    for column in columns:
-        grid.add_column(column.title, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        grid.add_row(*(Text(plain(cell), style=_COLOURS.get(cell, "")) for cell in row))
-    console = Console(width=width(), highlight=False, color_system="standard" if _coloured(sys.stdout) else None)
-    with console.capture() as captured:
-        console.print(grid)
-    return [line.rstrip() for line in captured.get().splitlines()]
+    cells, coloured = _plain_rows(rows), _coloured(sys.stdout)
+    widths = tables.fitted(columns, tables.wanted(columns, cells), width())
+    return [
+        tables.header(columns, widths, coloured=coloured),
+        *tables.cut_lines(columns, cells, widths, coloured=coloured),
+    ]
 
 
-def choose(question: str, choices: Sequence[str]) -> str:
-    """One of ``choices``, picked by number or name at the terminal. Asks again until one is."""
-    for number, choice in enumerate(choices, 1):
-        talk(f"{number:>3}  {plain(choice)}")
+def _plain_rows(rows: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    return [[plain(cell).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
+
+
+def choose(question: str, choices: Sequence[str], told: Sequence[str] = ()) -> str:
+    """One of ``choices``, picked by number or name at the terminal. Asks again until one is; ``told`` explains each."""
+    size = max(map(len, choices))
+    for number, (choice, words) in enumerate(zip_longest(choices, told, fillvalue=""), 1):
+        talk(f"{number:>3}  {plain(choice).ljust(size)}  {plain(words)}".rstrip())
     while True:
         answer = str(typer.prompt(question, err=True)).strip()
         if answer.isdigit() and 1 <= int(answer) <= len(choices):

@@ -3,12 +3,11 @@
 Commands are named by strings and imported when called: ``jobq --help`` loads none of them.
 """
 
-import difflib
 import importlib
+import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -31,6 +30,8 @@ class Entry:
     group: "Table | None" = None
 
 
+_COMPLETING = "_JOBQ_COMPLETE"
+"""The variable by which a shell asks for completions."""
 Panels = Mapping[str, Mapping[str, Entry]]
 
 
@@ -125,6 +126,8 @@ class Group(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
         """As Typer does, but an unknown name gets a hint."""
         if self.table.find(args[0])[1] is None and not args[0].startswith("-") and not ctx.resilient_parsing:
+            import difflib  # noqa: PLC0415 - 10 ms that only a mistake needs
+
             near = difflib.get_close_matches(args[0], [*self.table.entries, *self.table.aliases], n=1)
             hint = (
                 f"did you mean `{ctx.command_path} {near[0]}`?" if near else f"`{ctx.command_path} --help` lists them"
@@ -187,12 +190,14 @@ def _run(args: Sequence[str] | None) -> int:
     except typer.TyperException as error:
         code = _misused(error)
     except Exception as error:  # noqa: BLE001 - the boundary
-        code = _failed(error)
+        code = Exit.ERROR if _COMPLETING in os.environ else _failed(error)  # nobody types TAB to read this
     return code if isinstance(code, int) else 0
 
 
 def _show_version(on: bool) -> None:  # noqa: FBT001 - Typer hands it so
     if on:
+        from importlib.metadata import version  # noqa: PLC0415 - 20 ms
+
         console.out(f"jobq {version('jobq')}")
         raise typer.Exit
 

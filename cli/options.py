@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
+from cli.known import complete_job, complete_project
+
 _OUTPUT = Option("--output", "-o", help="Form of the answer.", show_default=False)
 
 # which cluster
@@ -16,15 +18,34 @@ Context = Annotated[str, Option("--context", metavar="NAME", help="Context of th
 
 # which project, whose jobs
 ProjectName = Annotated[
-    str, Option("--project", "-p", metavar="NAME", help="Project to act on (else the selected one).")
+    str,
+    Option(
+        "--project",
+        "-p",
+        metavar="NAME",
+        help="Project to act on (else the selected one).",
+        autocompletion=complete_project,
+    ),
 ]
 AllProjects = Annotated[bool, Option("--all-projects", "-A", help="Every project you may read.")]
 Mine = Annotated[bool, Option("--mine", help="Only mine.")]
 Tag = Annotated[list[str] | None, Option("--tag", metavar="TAG", help="Only with this tag; may be given again.")]
 Here = Annotated[bool, Option("--here", help="For this directory and those below: writes .jobq-project.")]
-SelectedProject = Annotated[str, Argument(metavar="[NAME]", help="The project (asked for on a terminal).")]
-JobName = Annotated[str, Argument(metavar="JOB", help="A job's name, a unique beginning of it, or @latest.")]
-JobNameOrNone = Annotated[str, Argument(metavar="[JOB]", help="A job's name, a unique beginning of it, or @latest.")]
+SelectedProject = Annotated[
+    str, Argument(metavar="[NAME]", help="The project (asked for on a terminal).", autocompletion=complete_project)
+]
+JobName = Annotated[
+    str,
+    Argument(metavar="JOB", help="A job's name, a unique beginning of it, or @latest.", autocompletion=complete_job),
+]
+JobNames = Annotated[
+    list[str],
+    Argument(metavar="JOB...", help="Names, unique beginnings of them, or @latest.", autocompletion=complete_job),
+]
+JobNameOrNone = Annotated[
+    str,
+    Argument(metavar="[JOB]", help="A job's name, a unique beginning of it, or @latest.", autocompletion=complete_job),
+]
 SavedEvidence = Annotated[
     str,
     Option("--evidence", metavar="FILE", help="Explain what --save wrote, without a cluster (-: from stdin)."),
@@ -32,7 +53,6 @@ SavedEvidence = Annotated[
 SaveEvidence = Annotated[
     str, Option("--save", metavar="FILE", help="Also write down what the answer is based on, for whoever helps you.")
 ]
-JobNames = Annotated[list[str], Argument(metavar="JOB...", help="Names, unique beginnings of them, or @latest.")]
 
 Everyone = Annotated[bool, Option("--everyone", help="Other people's jobs too: beginnings of names, and --all.")]
 Statuses = Annotated[
@@ -44,7 +64,7 @@ Limit = Annotated[int | None, Option("--limit", metavar="N", min=1, help="Only t
 Follows = Annotated[bool, Option("--watch", "-w", help="Go on: show changes as they come, until Ctrl-C.")]
 Yes = Annotated[bool, Option("--yes", "-y", help="Do it without asking.")]
 DeclaredProject = Annotated[str, Argument(metavar="NAME", help="A project that projects.d/ declares.")]
-ArchivedProject = Annotated[str, Argument(metavar="NAME", help="An archived project.")]
+ArchivedProject = Annotated[str, Argument(metavar="NAME", help="An archived project.", autocompletion=complete_project)]
 
 # forms of answers
 JobsOutput = Annotated[Literal["text", "wide", "json", "name"], _OUTPUT]

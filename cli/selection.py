@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from cli import clock, settings
-from cli.catalogue import Caller, Entry, read_catalogue, read_entry, role_in, who_am_i
+from cli import clock, console, settings
+from cli.catalogue import Caller, Entry, read_catalogue, read_entry, role_in, who_am_i, whom_to_ask
 from cli.settings import Choice
 from reconciler.cluster import Cluster
 from reconciler.errors import UsageError
 
+_ADMINS = "system:masters"
 ONLY = "the only project you belong to"
 A = TypeVar("A")
 B = TypeVar("B")
@@ -39,6 +40,8 @@ def current(cluster: Cluster, flag: str) -> Current:
         return only(cluster)
     choice = choices[0]
     entry, caller = together(lambda: _entry(cluster, choice), lambda: who_am_i(cluster))
+    if role_in(entry, caller, clock.today()) is None and _ADMINS not in caller.groups:
+        console.warn(f"you ({caller.name}) don't belong to project {entry.name!r}: {whom_to_ask(entry)}")
     return Current(entry, caller, choice.origin)
 
 
@@ -46,8 +49,10 @@ def only(cluster: Cluster) -> Current:
     """The only project of the caller. Raises: UsageError where there are none or several."""
     entries, caller = together(lambda: read_catalogue(cluster), lambda: who_am_i(cluster))
     mine = [entry for entry in entries if entry.state != "archived" and role_in(entry, caller, clock.today())]
-    if len(mine) != 1:
-        raise settings.no_project()
+    if not mine:
+        raise settings.no_project(f", and you ({caller.name}) belong to none of this cluster")
+    if len(mine) > 1:
+        raise settings.no_project(yours=[entry.name for entry in mine])
     return Current(mine[0], caller, ONLY)
 
 

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_config_path
+from platformdirs import user_cache_path, user_config_path
 
 from reconciler.errors import UsageError
 
 VARIABLE = "JOBQ_PROJECT"
 DIRECTORY_FILE = ".jobq-project"
 _USER_FILE = "projects.json"
+_NAMES_FILE = "names.json"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -49,17 +50,23 @@ def checked(name: str, origin: str) -> str:
     return name
 
 
-def no_project(but: str = "") -> UsageError:
+def no_project(but: str = "", *, yours: Sequence[str] = ()) -> UsageError:
     """The error for a command that needs a project where none is said; ``but`` goes on after it."""
+    known = f"yours are {', '.join(yours)}" if yours else "`jobq project list` lists them"
     return UsageError(
         f"no project is selected{but}",
-        hint=f"say -p NAME, set {VARIABLE}, or choose one with `jobq project select` (`jobq project list` lists them)",
+        hint=f"say -p NAME, set {VARIABLE}, or choose one with `jobq project select` ({known})",
     )
 
 
 def user_file() -> Path:
     """Where the user's choices stand."""
     return user_config_path("jobq") / _USER_FILE
+
+
+def names_file() -> Path:
+    """Where names stand that completion offers; it may be deleted at any time."""
+    return user_cache_path("jobq") / _NAMES_FILE
 
 
 def read_user_choices() -> Mapping[str, str]:
@@ -80,17 +87,32 @@ def write_user_choice(server: str, name: str) -> Path:
     """Keep the choice for that server; the file is replaced in one step."""
     path = user_file()
     kept = {**read_user_choices(), server: name}
+    try:
+        replace_file(path, json.dumps(kept, indent=2) + "\n")
+    except OSError as error:
+        raise UsageError(
+            f"{path} can't be written: {error.strerror}", hint="`--here` writes this directory's"
+        ) from error
+    return path
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write the file in one step: whoever reads it sees the old or the new one. Raises: OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    scratch.write_text(text, encoding="utf-8")
     scratch.replace(path)
-    return path
 
 
 def write_directory_choice(folder: Path, name: str) -> Path:
     """Keep the choice for ``folder`` and all below."""
     path = folder / DIRECTORY_FILE
-    path.write_text(f"{name}\n", encoding="utf-8")
+    try:
+        path.write_text(f"{name}\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path} can't be written: {error.strerror}", hint="without --here it is kept for you"
+        ) from error
     return path
 
 

@@ -27,6 +27,8 @@ def select(
     entries, caller = together(lambda: read_catalogue(cluster), lambda: who_am_i(cluster))
     mine = [entry for entry in entries if role_in(entry, caller, clock.today())]
     chosen = _checked(name, entries, mine, caller) if name else _asked(mine, caller)
+    if any((entry.name, entry.state) == (chosen, "paused") for entry in mine):
+        console.warn(f"project {chosen!r} is paused: jobs wait there until it is active again")
     path = (
         settings.write_directory_choice(Path.cwd(), chosen)
         if here
@@ -46,17 +48,25 @@ def _checked(name: str, entries: Sequence[Entry], mine: Sequence[Entry], caller:
             hint=whom_to_ask(found),
         )
     if found.state == "archived":
-        raise UsageError(f"project {name!r} is archived since {found.archived_on}")
+        raise UsageError(
+            f"project {name!r} is archived since {found.archived_on}: nothing runs there any more",
+            hint=f"its jobs can still be listed: `jobq list -p {name}`",
+        )
     return name
 
 
 def _asked(mine: Sequence[Entry], caller: Caller) -> str:
-    names = [entry.name for entry in mine if entry.state != "archived"]
-    if not names:
+    offered = [entry for entry in mine if entry.state != "archived"]
+    names = [entry.name for entry in offered]
+    if not offered:
         raise UsageError(f"you ({caller.name}) belong to no project of this cluster", hint="ask a project's maintainer")
     if not console.asks():
         raise UsageError("which project?", hint=f"`jobq project select NAME`; yours are {', '.join(names)}")
-    return console.choose("project", names)
+    return console.choose("project", names, [_told(entry) for entry in offered])
+
+
+def _told(entry: Entry) -> str:
+    return f"{entry.display_name} (paused)".strip() if entry.state == "paused" else entry.display_name
 
 
 def _tell_override(chosen: str, server: str) -> None:
