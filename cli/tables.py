@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import typer
 
 _GAP = "  "
+_LEAST = 2
+"""Cells of a column that must give even of its title."""
 _CUT = "\N{HORIZONTAL ELLIPSIS}"
 _COLOURS: Mapping[str, str] = {
     "Running": "green",
@@ -38,23 +40,24 @@ def wanted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int
 
 
 def fitted(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
-    """Widths that fit, where that can be: the widest column gives first, and none below its title."""
+    """Widths that fit, where that can be: the widest column gives first; titles give only where nothing else can."""
     sizes = list(widths)
     room -= len(_GAP) * (len(columns) - 1)
-    while sum(sizes) > room:
-        giving = [place for place, column in enumerate(columns) if sizes[place] > len(column.title)]
-        if not giving:
-            break
-        sizes[max(giving, key=sizes.__getitem__)] -= 1
+    for least in ([len(column.title) for column in columns], [_LEAST] * len(columns)):
+        while sum(sizes) > room:
+            giving = [place for place, size in enumerate(sizes) if size > least[place]]
+            if not giving:
+                break
+            sizes[max(giving, key=sizes.__getitem__)] -= 1
     return sizes
 
 
 def header(columns: Sequence[Column], widths: Sequence[int], *, coloured: bool) -> str:
     """The line of titles."""
-    cells = [
-        _placed(column.title, typer.style(column.title, bold=True) if coloured else column.title, size, column)
-        for column, size in zip(columns, widths, strict=True)
-    ]
+    cells = []
+    for column, size in zip(columns, widths, strict=True):
+        title = _shortened(column.title, size)
+        cells.append(_placed(title, typer.style(title, bold=True) if coloured else title, size, column))
     return _GAP.join(cells).rstrip()
 
 
@@ -81,10 +84,14 @@ def cut_lines(
 
 
 def _cut(cell: str, size: int, column: Column, *, coloured: bool) -> str:
+    text = _shortened(cell, size)
+    return _placed(text, typer.style(text, fg=_COLOURS[cell]) if coloured and cell in _COLOURS else text, size, column)
+
+
+def _shortened(text: str, size: int) -> str:
     from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - what no table is for
 
-    text = cell if cell_len(cell) <= size else set_cell_size(cell, size - 1) + _CUT
-    return _placed(text, typer.style(text, fg=_COLOURS[cell]) if coloured and cell in _COLOURS else text, size, column)
+    return text if cell_len(text) <= size else set_cell_size(text, size - 1) + _CUT
 
 
 def _placed(text: str, coloured: str, size: int, column: Column) -> str:

@@ -102,7 +102,7 @@ def test_completion_imports_no_command() -> None:
         "COMP_CWORD": "1",
     }
     done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["submit"]
+    assert "submit" in done.stdout.split()
     assert not {"cli.job.submit", *HEAVY} & set(done.stderr.split())
 
 
