@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from reconciler.cluster import Body, Cluster, Resource
 from reconciler.errors import ClusterError, Forbidden, Unreachable
 from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, NAMESPACE, RESOURCE_QUOTA, SERVICE
 from tests.controlplane.plane import ROOT, Plane
+from tests.proxy import lose_answer, proxied
 from tests.repository import Repository
 from tests.stage import KIM, Run, Stage, raise_project, raise_queue, real_node
 from tests.world import eventually
@@ -458,6 +460,23 @@ def test_files_that_are_refused_take_the_job_with_them(real: Stage) -> None:
     assert "the job was taken back: nothing is left of it" in error
     names = [job["metadata"]["name"] for job in real.admin.list(JOB, namespace=real.project).items]
     assert not [name for name in names if name.startswith("orphan-")]
+
+
+def test_lost_answers(real: Stage, tmp_path: Path) -> None:
+    """A POST whose answer is lost may have made the job: that is said, with how to look, and it has."""
+    with proxied(real.kubeconfig(), real.plane.directory / "pki", tmp_path) as proxy:
+        through = {"KUBECONFIG": str(proxy.kubeconfig)}
+        proxy.spoil(lambda asked: asked.method == "POST" and asked.path.endswith("/jobs"), lose_answer)
+        run = real.jobq("submit", "--hold", "--name", "lost", "--", "true", **through)
+        name = re.search(r"whether (lost-[a-z0-9]{5}) was made is unknown: `jobq list -p", run.err)
+        assert (run.code, run.out, name is not None) == (1, "", True), run.err
+        assert name
+        assert real.admin.get(JOB, name[1], namespace=real.project)
+        proxy.spoil(lambda asked: asked.method == "POST" and asked.path.endswith("/configmaps"), lose_answer)
+        run = real.jobq("submit", "--hold", "--name", "bare", write(real, "bare.py", "print()"), **through)
+    assert (run.code, run.out) == (1, "")
+    assert "the job was taken back" in run.err
+    assert not [job for job in real.admin.list(JOB, namespace=real.project).items if "bare-" in job["metadata"]["name"]]
 
 
 class Failing:

@@ -119,7 +119,7 @@ def submit(
         _show(made, work.hidden, notices, output)
     if wait or follow:
         until = None if seconds is None else clock.elapsed() + seconds
-        raise typer.Exit(_follow(cluster, made.job, Shown() if follow else None, until))
+        raise typer.Exit(_follow(cluster, made.job, Shown() if follow else None, until, _asked(ground.current)))
 
 
 def _one_flavor(flavor: str | None, of_gpus: str | None) -> str | None:
@@ -138,12 +138,13 @@ def _patience(timeout: str | None, *, waits: bool) -> int | None:
 
 
 def _show(objects: Objects, hidden: frozenset[str], notices: Notices, output: str) -> None:
+    if output == "name":
+        console.out(objects.job["metadata"]["name"])
+        return
     bodies = [manifest.shown(objects.job, hidden), *objects.bodies[1:]]
     if hidden:
         notices.tell("--env-file", f"the values of {shortened(sorted(hidden))} are hidden")
-    if output == "name":
-        console.out(objects.job["metadata"]["name"])
-    elif output == "json":
+    if output == "json":
         console.out_json({"objects": bodies, "notices": notices.told})
     else:
         console.out_yaml(*bodies)
@@ -152,18 +153,23 @@ def _show(objects: Objects, hidden: frozenset[str], notices: Notices, output: st
 def _tell(made: Objects, current: Current, *, to_data: bool) -> None:
     """One line: the name, and what to do next. While a log follows, stdout is the log's."""
     name, entry = made.job["metadata"]["name"], current.entry
-    project = f" -p {entry.name}" if current.origin == "--project" else ""
+    project = _asked(current)
     if GATE in made.job["metadata"].get("annotations", {}):
         line = f"{name} is held in {entry.name}; `jobq resume{project} {name}` lets it go"
     else:
-        line = f"{name} waits in {entry.name} ({entry.cluster_queue}); `jobq logs -f{project} {name}` shows it at work"
+        line = f"{name} waits in {entry.name} ({entry.cluster_queue}); `jobq why{project} {name}` says for what"
     (console.out if to_data else console.talk)(line)
 
 
-def _follow(cluster: Cluster, made: Body, shown: Shown | None, until: float | None) -> int:
+def _asked(current: Current) -> str:
+    """The option that a later command needs to mean the same project."""
+    return f" -p {current.entry.name}" if current.origin == "--project" else ""
+
+
+def _follow(cluster: Cluster, made: Body, shown: Shown | None, until: float | None, project: str) -> int:
     name = made["metadata"]["name"]
     try:
         return follow_job(cluster, made, shown=shown, until=until).code
     except KeyboardInterrupt:
-        console.talk(f"{name} goes on; `jobq logs -f {name}` follows it again")
+        console.talk(f"{name} goes on; `jobq logs -f{project} {name}` follows it again")
         raise
