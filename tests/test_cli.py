@@ -98,7 +98,7 @@ def test_completion_imports_no_command() -> None:
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "_JOBQ_COMPLETE": "complete_bash",
-        "COMP_WORDS": "jobq s",
+        "COMP_WORDS": "jobq su",
         "COMP_CWORD": "1",
     }
     done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
