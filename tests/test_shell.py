@@ -14,8 +14,9 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fcntl import ioctl
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,7 @@ from reconciler.kube import connect
 from reconciler.reaching import channels
 from tests.controlplane.plane import Plane
 from tests.stage import PATIENCE_SECONDS, Stage, raise_project, raise_queue, real_node
+from tests.waypoints import QUOTED, Waypoint, http_proxy, socks_proxy
 
 DEFAULTS = json.dumps({"image": "example.org/train:1", "cpu": "100m", "memory": "128Mi"})
 ECHO = """
@@ -196,9 +198,9 @@ def test_wrong_routes(word: str) -> None:
 
 
 @contextmanager
-def forwarding(stage: Stage, *words: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def forwarding(stage: Stage, *words: str, **environ: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The command, and the port here that it has announced."""
-    process = stage.start("forward", *words)
+    process = stage.start("forward", *words, **environ)
     try:
         assert process.stdout
         line = process.stdout.readline()
@@ -287,6 +289,38 @@ def test_silent_tunnel_is_kept(real: Stage, sleeper: str, monkeypatch: pytest.Mo
     one.close()
     cluster.close()
     assert pings > 2
+
+
+@pytest.mark.parametrize(("kind", "scheme"), [(http_proxy, "http"), (socks_proxy, "socks5")])
+def test_everything_by_a_proxy(
+    real: Stage, sleeper: str, tmp_path: Path, kind: Callable[..., AbstractContextManager[Waypoint]], scheme: str
+) -> None:
+    """Lists, a followed log, a command and a forwarded port take the kubeconfig's proxy alike, with its password."""
+    with kind(locked=True) as proxy:
+        said = json.loads(real.kubeconfig().read_text())
+        said["clusters"][0]["cluster"]["proxy-url"] = f"{scheme}://{QUOTED}@127.0.0.1:{proxy.port}"
+        (tmp_path / "config").write_text(json.dumps(said))
+        by = {"KUBECONFIG": str(tmp_path / "config")}
+        assert sleeper in real.jobq("list", "-o", "name", **by).out
+        following = real.start("logs", "-f", sleeper, **by)
+        assert following.stdout
+        assert following.stdout.readline() == "up\n"
+        following.send_signal(signal.SIGINT)
+        following.communicate(timeout=PATIENCE_SECONDS)
+        assert real.jobq("shell", sleeper, "--", "sh", "-c", "cat /tmp/mark", **by).out == "mine\n"
+        with socket.create_server(("127.0.0.1", 0)) as there:
+            answering = threading.Thread(target=_answer, args=(there,))
+            answering.start()
+            with forwarding(real, sleeper, f":{there.getsockname()[1]}", **by) as (_, local):
+                assert exchange(local, b"hello") == b"found"
+            answering.join()
+    assert len(proxy.targets) > 4
+
+
+def _answer(listening: socket.socket) -> None:
+    one, _ = listening.accept()
+    with one:
+        one.sendall(b"found")
 
 
 def _received(one: Channels) -> bytes:
