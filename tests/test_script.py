@@ -1,9 +1,11 @@
 """Scripts that are shipped: what runs them, and what they say of themselves."""
 
+import inspect
 from typing import Any
 
 import pytest
 
+from cli.job.submit import submit
 from cli.submission import naming, script
 from cli.submission.mounts import keys_of
 from reconciler.declaring.forms import DefaultsFile, JobFile
@@ -112,6 +114,19 @@ def test_unknown_interpreter(path: str) -> None:
     assert "#!/usr/bin/env python3" in caught.value.hint
 
 
+def test_slurm_scripts_are_not_run_without_their_directives() -> None:
+    with pytest.raises(UsageError, match="can't read yet"):
+        script.script("x.sh", b"#!/bin/bash\n#SBATCH --gpus=2\nsrun x\n", [])
+
+
+def test_dependencies_are_pythons() -> None:
+    block = b'# /// script\n# dependencies = ["numpy"]\n# ///\n'
+    uv = b"#!/usr/bin/env -S uv run --script\n"
+    assert script.script("x", uv + block, []).files["requirements.txt"] == b"numpy\n"
+    with pytest.raises(UsageError, match="is no Python script"):
+        script.script("x.sh", block, [])
+
+
 def test_windows_line_ends() -> None:
     """Where they would break the script they go, and that is told; elsewhere bytes are kept."""
     repaired = script.script("x.sh", b"#!/bin/sh\r\necho\r\n", [])
@@ -158,3 +173,6 @@ def test_one_list_of_words() -> None:
 
     assert said(JobFile) == words
     assert said(DefaultsFile) < words
+    one = {"volumes": "volume", "secrets": "secret", "labels": "label"}
+    flags = {one.get(word, word) for word in JobOptions.__dataclass_fields__ if word != "image_pull_secrets"}
+    assert flags < set(inspect.signature(submit).parameters)

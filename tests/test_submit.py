@@ -18,7 +18,7 @@ import pytest
 
 from cli.job import checkout, sending
 from reconciler.cluster import Body, Cluster, Resource
-from reconciler.errors import ClusterError, Forbidden, Unreachable
+from reconciler.errors import ClusterError, Conflict, Forbidden, Unreachable
 from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, NAMESPACE, RESOURCE_QUOTA, SERVICE
 from tests.controlplane.plane import ROOT, Plane
 from tests.proxy import lose_answer, proxied
@@ -520,4 +520,7 @@ def test_a_taken_name_is_drawn_again(real: Stage) -> None:
     names = iter([sending.Objects(job), sending.Objects(job), sending.Objects(other)])
     cluster = real.admin
     sending.send(cluster, lambda: next(names), real.project)
+    with pytest.raises(Conflict) as caught:
+        sending.send(cluster, lambda: sending.Objects(job), real.project)
+    assert "choose another name" in caught.value.hint
     assert sending.send(cluster, lambda: next(names), real.project).job["metadata"]["name"].endswith("other")

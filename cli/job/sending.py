@@ -27,12 +27,17 @@ class Objects:
 
 def send(cluster: Cluster, make: Callable[[], Objects], project: str) -> Objects:
     """Create what ``make`` makes under a new name each time; the objects as they are live. Raises: ClusterError."""
-    for _ in range(ATTEMPTS - 1):
+    tried: list[str] = []
+    while True:
+        objects = make()
+        name = objects.job["metadata"]["name"]
         try:
-            return _send(cluster, make(), project)
-        except Conflict:
-            continue
-    return _send(cluster, make(), project)
+            return _send(cluster, objects, project)
+        except Conflict as error:
+            if name in tried or len(tried) == ATTEMPTS:
+                error.hint = error.hint or f"choose another name, or `jobq delete -p {project} {name}` first"
+                raise
+        tried.append(name)
 
 
 def checked(cluster: Cluster, objects: Objects) -> Objects:

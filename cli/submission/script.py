@@ -66,6 +66,7 @@ def command(words: Sequence[str]) -> Work:
 def script(path: str, data: bytes, arguments: Sequence[str]) -> Work:
     """A local script with its arguments. Raises: UsageError: too large, no known interpreter, wrong metadata."""
     name = _file_name(path)
+    _refuse_slurm(data, path)
     text, notices = _repaired(data, path)
     metadata = _metadata(text, path)
     dependencies = metadata.dependencies if metadata else None
@@ -94,6 +95,15 @@ def _suffix(path: str) -> str:
     return posixpath.splitext(path)[1]
 
 
+def _refuse_slurm(data: bytes, path: str) -> None:
+    """Sent as it is, it would run without all that its directives ask for."""
+    if data.startswith(b"#SBATCH") or b"\n#SBATCH" in data:
+        raise UsageError(
+            f"{path} has #SBATCH lines, which jobq can't read yet",
+            hint="say what they ask for as options, and take them out of the script",
+        )
+
+
 def _repaired(data: bytes, path: str) -> tuple[bytes, Sequence[str]]:
     r"""Without Windows line ends, where they would break it: the kernel looks for an interpreter ``python3\r``."""
     breaks = data.startswith(b"#!") or _suffix(path) in _SHELLS
@@ -118,10 +128,17 @@ def _metadata(data: bytes, path: str) -> "Metadata | None":
     return found
 
 
+def _is_python(data: bytes) -> bool:
+    first = data.partition(b"\n")[0]
+    return first.startswith(b"#!") and (b"python" in first or b"uv" in first)
+
+
 def _runner(name: str, data: bytes, path: str, dependencies: Sequence[str] | None) -> Sequence[str]:
     """The words before the script's own path."""
     suffix = _suffix(name)
     if dependencies:
+        if suffix != ".py" and not _is_python(data):
+            raise UsageError(f"{path} has dependencies, and is no Python script", hint="name it .py")
         return ("/bin/sh", "-c", _WITH_DEPENDENCIES, "sh")
     if data.startswith(b"#!"):
         return ()
