@@ -72,11 +72,17 @@ COMMANDS = Table(
         "For researchers": {
             "submit": Entry("run a command as a job, when the queue has room for it", "cli.job.submit"),
             "list": Entry("jobs and how they fare", "cli.job.listing"),
+            "status": Entry("all that is known of one job", "cli.job.status"),
             "why": Entry("why a job waits, failed or was stopped, and what helps", "cli.job.why"),
             "logs": Entry("what a job has printed", "cli.job.logs"),
             "shell": Entry("a shell, or a command, where a job runs", "cli.job.shell"),
             "forward": Entry("reach a running job's ports from here", "cli.job.forward"),
             "wait": Entry("wait until jobs have ended", "cli.job.wait"),
+            "stop": Entry("end jobs, and keep them to be resumed", "cli.job.stop"),
+            "resume": Entry("let held and stopped jobs go on", "cli.job.resume"),
+            "delete": Entry("delete jobs, with pods and logs", "cli.job.delete"),
+            "bump": Entry("give jobs another priority class", "cli.job.bump"),
+            "queue": Entry("how full the queue is, and who waits", "cli.job.queue"),
             "project": Entry("list the projects, select one", group=PROJECT),
         },
         "For administrators": {

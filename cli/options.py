@@ -54,6 +54,11 @@ SaveEvidence = Annotated[
     str, Option("--save", metavar="FILE", help="Also write down what the answer is based on, for whoever helps you.")
 ]
 
+SomeJobs = Annotated[
+    list[str] | None, Argument(metavar="[JOB]...", help="Names, unique beginnings of mine, or @latest.")
+]
+AllJobs = Annotated[bool, Option("--all", help="All my jobs, or with --status those.")]
+NewPriority = Annotated[str, Option("--priority", metavar="CLASS", help="The queue's priority class to give them.")]
 Everyone = Annotated[bool, Option("--everyone", help="Other people's jobs too: beginnings of names, and --all.")]
 Statuses = Annotated[
     list[str] | None,
@@ -61,6 +66,7 @@ Statuses = Annotated[
 ]
 Since = Annotated[str | None, Option("--since", metavar="DURATION", help="Only those submitted since: 2h, 7d.")]
 Limit = Annotated[int | None, Option("--limit", metavar="N", min=1, help="Only the newest ones, so many.")]
+Waiting = Annotated[int, Option("--limit", metavar="N", min=0, help="Show so many of the jobs that wait.")]
 Follows = Annotated[bool, Option("--watch", "-w", help="Go on: show changes as they come, until Ctrl-C.")]
 Yes = Annotated[bool, Option("--yes", "-y", help="Do it without asking.")]
 DeclaredProject = Annotated[str, Argument(metavar="NAME", help="A project that projects.d/ declares.")]

@@ -2,23 +2,31 @@
 
 import difflib
 from collections.abc import Sequence
+from contextlib import suppress
 
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import NotFound, UsageError
-from reconciler.kinds import JOB
+from reconciler.kinds import JOB, JOB_METADATA
 from reconciler.model import SUBMITTED_BY
 
 LATEST = "@latest"
 
 
 def pick(cluster: Cluster, namespace: str, word: str, caller: str) -> Body:
-    """The Job. Raises: NotFound; UsageError where several could be meant."""
-    return choose(cluster.list(JOB, namespace=namespace).items, word, caller, namespace)
+    """The Job: a whole name is asked for alone, else names are read first. Raises: NotFound; UsageError for several."""
+    if word != LATEST:
+        with suppress(NotFound):
+            return cluster.get(JOB, word, namespace=namespace)
+    found = choose(cluster.list(JOB_METADATA, namespace=namespace).items, word, caller, namespace)
+    return cluster.get(JOB, found["metadata"]["name"], namespace=namespace)
 
 
 def choose(jobs: Sequence[Body], word: str, caller: str, project: str) -> Body:
-    """The job among ``jobs``: any by its whole name, the caller's by a beginning. Raises: NotFound, UsageError."""
-    mine = [job for job in jobs if job["metadata"].get("annotations", {}).get(SUBMITTED_BY) == caller]
+    """The job among ``jobs``: any by its whole name, the caller's by a beginning (anybody's where caller is ``""``).
+
+    Raises: NotFound, UsageError.
+    """
+    mine = [job for job in jobs if not caller or job["metadata"].get("annotations", {}).get(SUBMITTED_BY) == caller]
     if word == LATEST:
         return _latest(mine, project)
     named = [job for job in jobs if job["metadata"]["name"] == word]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from cli.console import Column
 from cli.explain.overview import Overview, age, cores, size
@@ -51,3 +52,10 @@ class Form:
         overall = row.position.overall if row.position else None
         more = [size(row.memory), "" if overall is None else str(overall), row.kind] if self.wide else []
         return [*([row.namespace] if self.everywhere else []), *cells, *more]
+
+
+def amount_of(resource: str, value: Decimal) -> str:
+    """An amount in the way that suits its resource."""
+    if resource in {"memory", "ephemeral-storage"}:
+        return size(value) or "0"
+    return cores(value)

@@ -1,0 +1,118 @@
+"""What can be done to a job of any kind: each is one write, and says in a few words what came of it."""
+
+from collections.abc import Sequence
+
+from cli import parts
+from cli.explain.jobs import AnyJob
+from cli.explain.status import ENDED, GATE, Status
+from cli.job.targets import Refused
+from cli.submission.manifest import COMMAND_LINE, HOLD
+from reconciler.cluster import Body, Cluster
+from reconciler.errors import Forbidden, JobqError
+from reconciler.kinds import POD, WORKLOAD
+from reconciler.model import PRIORITY_LABEL
+
+_OVER = ENDED - {Status.STOPPED}
+
+
+def stop(cluster: Cluster, job: AnyJob) -> str:
+    """Deactivate its Workload: Kueue ends the pods, and keeps the job. Raises: JobqError."""
+    if job.status in _OVER:
+        return f"{job.name} has ended already: {job.status}"
+    if job.status is Status.STOPPED or _inactive(job):
+        return f"{job.name} is stopped already"
+    _set_active(cluster, job, active=False)
+    return f"{job.name} is stopped; `jobq resume {job.name}` starts it again from the beginning"
+
+
+def resume(cluster: Cluster, job: AnyJob) -> str:
+    """Take our hold away, and activate the Workload. Raises: JobqError; Refused after Kueue's time limit."""
+    gates = _gates(job)
+    if job.status is Status.TIMED_OUT and _inactive(job):
+        raise Refused(
+            f"{job.name} has used up its time limit: Kueue would stop it again at once, whatever the limit is now",
+            hint=f"submit it again with a longer one: jobq submit -t DURATION -- {_command(job)}",
+        )
+    if job.status in _OVER:
+        raise JobqError(f"{job.name} has ended: {job.status}", hint=f"submit it again: jobq submit -- {_command(job)}")
+    held, stopped = HOLD in gates, _inactive(job)
+    if held:
+        rest = [gate for gate in gates if gate != HOLD]
+        _patch_job(cluster, job, {"annotations": {GATE: ",".join(rest) or None}})
+    if stopped:
+        _set_active(cluster, job, active=True)
+    others = [gate for gate in gates if gate != HOLD]
+    if others:
+        return f"{job.name} is still held by {', '.join(others)}, which only whoever set it takes away"
+    if not held and not stopped:
+        return f"{job.name} is neither held nor stopped: {job.status}"
+    return f"{job.name} waits for its turn again"
+
+
+def delete(cluster: Cluster, job: AnyJob) -> str:
+    """Delete it with its pods: exactly this one, not a later one of its name. Raises: JobqError."""
+    _must_be_one_object(job, "deleted")
+    cluster.delete(job.resource, job.name, namespace=job.namespace, uid=job.uid)
+    return f"{job.name} is deleted"
+
+
+def bump(cluster: Cluster, job: AnyJob, priority: str) -> str:
+    """Give it another priority class. Raises: JobqError where it has ended, or runs and never had one."""
+    _must_be_one_object(job, "bumped")
+    if job.status in _OVER:
+        raise JobqError(f"{job.name} has ended: {job.status}", hint="`jobq list` shows those that haven't")
+    if job.priority == priority:
+        return f"{job.name} has {priority} already"
+    if not job.priority and parts.holds(job.workload, "QuotaReserved"):
+        raise _first_class(job, priority)
+    try:
+        _patch_job(cluster, job, {"labels": {PRIORITY_LABEL: priority}})
+    except Forbidden as error:  # it has started meanwhile
+        if "admission webhook" in str(error) and not job.priority:
+            raise _first_class(job, priority) from error
+        raise
+    return f"{job.name} has {priority} now{f', before {job.priority}' if job.priority else ''}"
+
+
+def _first_class(job: AnyJob, priority: str) -> JobqError:
+    again = f"jobq stop {job.name} && jobq bump {job.name} --priority {priority} && jobq resume {job.name}"
+    return JobqError(
+        f"{job.name} runs without a priority class, and a running job can't get its first one",
+        hint=f"it could start over with one: {again}",
+    )
+
+
+def _set_active(cluster: Cluster, job: AnyJob, *, active: bool) -> None:
+    if job.workload is None:
+        raise JobqError(
+            f"Kueue has no Workload for {job.name}, so it can't be {'resumed' if active else 'stopped'}",
+            hint=f"if it was made just now, try again; else `jobq why {job.name}`, or `jobq delete {job.name}`",
+        )
+    meta = job.workload["metadata"]
+    body: Body = {"metadata": {"uid": meta["uid"]}, "spec": {"active": active}}
+    cluster.patch(WORKLOAD, meta["name"], body, namespace=job.namespace)
+
+
+def _patch_job(cluster: Cluster, job: AnyJob, changed: Body) -> None:
+    cluster.patch(job.resource, job.name, {"metadata": {"uid": job.uid, **changed}}, namespace=job.namespace)
+
+
+def _must_be_one_object(job: AnyJob, done: str) -> None:
+    if job.resource == POD:
+        raise JobqError(
+            f"{job.name} is a group of pods, which can't be {done} as one",
+            hint=f"kubectl -n {job.namespace} delete pods -l kueue.x-k8s.io/pod-group-name={job.name}",
+        )
+
+
+def _inactive(job: AnyJob) -> bool:
+    return parts.flag(job.workload, "spec", "active") is False
+
+
+def _gates(job: AnyJob) -> Sequence[str]:
+    written = parts.pairs(job.body, "metadata", "annotations").get(GATE, "")
+    return [gate.strip() for gate in written.split(",") if gate.strip()]
+
+
+def _command(job: AnyJob) -> str:
+    return parts.pairs(job.body, "metadata", "annotations").get(COMMAND_LINE, "") or "COMMAND"
