@@ -229,7 +229,7 @@ class KubeCluster:
         """JSON merge patch by the field manager of people. Raises: Conflict where a uid in it is another's."""
         doing = f"change {resource} {_named(namespace, name)}"
         query = {"fieldManager": PEOPLE, "fieldValidation": "Strict"}
-        return self._body("PATCH", _path(resource, namespace, name), doing, query, msgspec.json.encode(body), _MERGE)
+        return self._body("PATCH", _path(resource, namespace, name), doing, query, body, _MERGE)
 
     def delete(
         self, resource: Resource, name: str, *, namespace: str = "", uid: str = "", background: bool = True

@@ -55,7 +55,7 @@ def of_job(its_workload: Body | None = None, **more: Any) -> AnyJob:  # noqa: AN
 
 
 def reason(found: AnyJob) -> str:
-    return brief(found, found.status, NOW)
+    return brief(found, found.status_at(NOW), NOW)
 
 
 OWN = reference("Job", "a", "batch/v1")
@@ -106,6 +106,13 @@ def test_evicted_and_admitted_at_once() -> None:
     )
     found = of_job(odd)
     assert (found.status, reason(found)) == (Status.EVICTED, "pods weren't ready in time, not put back")
+
+
+def test_admitted_but_still_suspended() -> None:
+    """After a moment that is noticed: it doesn't look as if it were about to start."""
+    admitted = workload(OWN, Admitted=("True", "Admitted", ""), QuotaReserved=("True", "QuotaReserved", ""))
+    row = overview(of_job(admitted), None, NOW)
+    assert (row.status, row.reason) == (Status.STUCK, "may run, but doesn't")
 
 
 def test_array_admitted_in_part() -> None:

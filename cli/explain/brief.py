@@ -1,7 +1,7 @@
 """Why a job is where it is, in the few words that a table has room for. Pure; `jobq why` tells it in a sentence."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from cli import parts
@@ -43,16 +43,17 @@ _FAILED: Mapping[str, str] = {
 
 def brief(job: AnyJob, status: Status, now: datetime) -> str:
     """A few words, or none where the status says it all."""
-    told = {
+    told: Mapping[Status, Callable[[], str]] = {
         Status.QUEUED: lambda: _queued(job, now),
         Status.HELD: lambda: _gates(job),
         Status.EVICTED: lambda: _evicted(job, status),
         Status.STOPPED: lambda: _evicted(job, status),
+        Status.STUCK: lambda: "may run, but doesn't",
         Status.TIMED_OUT: lambda: _failed(job) or "time limit",
         Status.FAILED: lambda: _joined(_indexes(job), _failed(job)),
         Status.RUNNING: lambda: _joined(_indexes(job), at_once(job)),
     }
-    return told.get(status, lambda: _indexes(job))()
+    return told[status]() if status in told else _indexes(job)
 
 
 def at_once(job: AnyJob) -> str:

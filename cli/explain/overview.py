@@ -52,7 +52,7 @@ def overviews(
 
 def overview(job: AnyJob, position: Position | None, now: datetime) -> Overview:
     """One job's row. A position counts only while the job waits."""
-    status = job.status
+    status = job.status_at(now)
     asked = amounts_of(job)
     started, ended = _span(job, status)
     return Overview(

@@ -34,7 +34,7 @@ class Wanted:
             earliest = now - self.since
             tests.append(lambda job: job.created >= earliest)
         if self.statuses:
-            tests.append(lambda job: job.status in self.statuses)
+            tests.append(lambda job: job.status_at(now) in self.statuses)
         return [job for job in jobs if all(test(job) for test in tests)][: self.limit]
 
 
