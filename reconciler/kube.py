@@ -321,7 +321,7 @@ class KubeCluster:
         seconds: float = 0,
     ) -> bytes:
         seconds = seconds or ANSWER_SECONDS
-        with self._answering(doing, seconds):
+        with self._answering(doing, seconds, writes=method != "GET"):
             answer = self._call(method, path, query, seconds, body, content, accept=accept)
             data: bytes = answer.read()
         if answer.status >= 400:  # noqa: PLR2004 - HTTP's border
@@ -365,12 +365,12 @@ class KubeCluster:
         return answer
 
     @contextmanager
-    def _answering(self, doing: str, seconds: float = 0) -> Iterator[None]:
+    def _answering(self, doing: str, seconds: float = 0, *, writes: bool = False) -> Iterator[None]:
         """What the client raises where no answer came, as Unreachable."""
         try:
             yield
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
-            text, hint = no_answer(error, CONNECT_SECONDS, seconds or ANSWER_SECONDS)
+            text, hint = no_answer(error, CONNECT_SECONDS, seconds or ANSWER_SECONDS, writes=writes)
             raise Unreachable(f"can't {doing}: {text} ({self._where})", hint=hint) from error
 
     def _decode(self, doing: str, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:

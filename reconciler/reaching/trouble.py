@@ -35,10 +35,11 @@ _TROUBLES = (
 _VALIDITY = re.compile(rb"(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)")
 
 
-def no_answer(error: Exception, connect_seconds: float, answer_seconds: float) -> tuple[str, str]:
+def no_answer(error: Exception, connect_seconds: float, answer_seconds: float, *, writes: bool) -> tuple[str, str]:
     """What happened, and what to do, where no answer came."""
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return f"no answer within {answer_seconds:g} s", "it may have been done nevertheless: look before trying again"
+        hint = "it may have been done nevertheless: look before trying again" if writes else _RIGHT_PLACE
+        return f"no answer within {answer_seconds:g} s", hint
     text = _chain(error)
     for sign, meaning, hint in _TROUBLES:
         if match := re.search(sign, text):
