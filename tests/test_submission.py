@@ -1,11 +1,12 @@
 """From options to a Job manifest."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cli.submission import amount, manifest, naming, script
+from cli.submission import amount, fits, manifest, naming, script
 from cli.submission.manifest import Place
 from cli.submission.mounts import Mount, volume
 from cli.submission.request import Request, Said, check, from_defaults, resolve
@@ -244,3 +245,66 @@ def test_placement() -> None:
         "tolerations": [{"operator": "Equal", **taint}],
     }
     assert manifest.placement({}) == {}
+
+
+QUEUE: dict[str, Any] = {
+    "metadata": {"name": "shared"},
+    "spec": {
+        "resourceGroups": [
+            {
+                "coveredResources": ["cpu", "memory", "nvidia.com/gpu"],
+                "flavors": [
+                    {
+                        "name": flavor,
+                        "resources": [
+                            {"name": "cpu", "nominalQuota": "8"},
+                            {"name": "memory", "nominalQuota": "16Gi"},
+                            {"name": "nvidia.com/gpu", "nominalQuota": gpus},
+                        ],
+                    }
+                    for flavor, gpus in (("a100", "4"), ("l4", "2"))
+                ],
+            }
+        ]
+    },
+}
+FLAVORS = [
+    {"metadata": {"name": name}, "spec": {"nodeLabels": {"gpu": name}, "nodeTaints": []}} for name in ("a100", "l4")
+]
+NEVER: list[tuple[JobOptions, str, str, str]] = [
+    (JobOptions(gpus=9), "", "needs 9 GPUs, and shared can give 4 GPUs at most in a100", "--gpus 4"),
+    (JobOptions(gpus=3), "l4", "needs 3 GPUs, and shared can give 2 GPUs at most in l4", "--gpus 2"),
+    (JobOptions(gpus=3, nodes=2), "", "needs 6 GPUs", "--gpus 2 for each, or --nodes 1"),
+    (JobOptions(gpus=1, nodes=5), "", "needs 5 GPUs", "is --nodes 4"),
+    (JobOptions(gpus=5, array="0-9"), "", "needs 5 GPUs", "--gpus 4"),
+    (JobOptions(cpu="9"), "", "needs 9 CPUs", "--cpu 8"),
+    (JobOptions(memory="100Gi"), "", "needs 100Gi memory", "--memory 16Gi"),
+    (JobOptions(gpus=1, gpu_resource="amd.com/gpu"), "", "has no amd.com/gpu at all", "--gpu-resource nvidia.com/gpu"),
+    (JobOptions(), "h100", "no flavor of the queue shared takes the job", "choose another"),
+]
+
+
+def judged(flags: JobOptions, flavor: str, queue: dict[str, Any] | None) -> None:
+    body = {"spec": {"nodeLabels": {"gpu": flavor}}} if flavor else None
+    fitted = fits.queue_of(queue, FLAVORS, [QUEUE], ())
+    if fitted:
+        fits.check(job_of(made(replace(flags, image="i")), body), fitted)
+
+
+@pytest.mark.parametrize(("flags", "flavor", "message", "way_out"), NEVER)
+def test_never_fits(flags: JobOptions, flavor: str, message: str, way_out: str) -> None:
+    """Refused with the largest size that fits; a flavor that is asked for is judged alone, an array by its task."""
+    with pytest.raises(UsageError) as caught:
+        judged(flags, flavor, QUEUE)
+    assert message in str(caught.value)
+    assert way_out in caught.value.hint
+    assert "--force" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "flags", [JobOptions(gpus=4), JobOptions(gpus=1, nodes=4), JobOptions(gpus=4, array="0-99"), JobOptions(cpu="8")]
+)
+def test_fits(flags: JobOptions) -> None:
+    """The largest fits; and where the queue can't be read, nothing is refused."""
+    judged(flags, "", QUEUE)
+    judged(JobOptions(gpus=99), "", None)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cli.submission.layout import MOST_PODS, Layout
+from cli.submission.variables import LARGEST_WORD
 from reconciler.errors import UsageError
 
 MIN_PARALLELISM = "kueue.x-k8s.io/job-min-parallelism"
@@ -50,6 +51,11 @@ class Array:
         return sum(map(len, self.runs))
 
     @property
+    def said(self) -> str:
+        """The runs as the prologue reads them: ``first:count:step``."""
+        return " ".join(f"{run.start}:{len(run)}:{run.step}" for run in self.runs)
+
+    @property
     def counts_from_zero(self) -> bool:
         """Whether each number is the pod's own index."""
         return list(self.runs) == [range(self.count)]
@@ -67,7 +73,10 @@ def read(text: str, origin: str) -> Array:
             f"{origin}: {text!r} has more than {MOST_PODS} tasks, the most of one job", hint="make several"
         )
     numbers = sorted({number for part in parts for number in part})
-    return Array(tuple(_runs(numbers)), min(int(most or 0) or len(numbers), len(numbers)))
+    array = Array(tuple(_runs(numbers)), min(int(most or 0) or len(numbers), len(numbers)))
+    if len(array.said) > LARGEST_WORD - len(RUNS_VARIABLE) - 1:
+        raise UsageError(f"{origin}: the numbers are too irregular for one job to carry", hint="make several")
+    return array
 
 
 def layout(array: Array, *, retries: int, seconds: int | None) -> Layout:
@@ -82,12 +91,11 @@ def layout(array: Array, *, retries: int, seconds: int | None) -> Layout:
         "backoffLimitPerIndex": retries,
     }
     by_index = array.counts_from_zero
-    runs = " ".join(f"{run.start}:{len(run)}:{run.step}" for run in array.runs)
     return Layout(
         spec=spec,
         pod={} if seconds is None else {"activeDeadlineSeconds": seconds},
         annotations={MIN_PARALLELISM: "1"} if array.at_once > 1 else {},
-        variables={} if by_index else {RUNS_VARIABLE: runs},
+        variables={} if by_index else {RUNS_VARIABLE: array.said},
         index_variables=INDEX_VARIABLES if by_index else (),
         prologue=() if by_index else ("/bin/sh", "-c", _PROLOGUE, "sh"),
     )

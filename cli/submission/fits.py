@@ -26,7 +26,7 @@ def check(job: Body, queue: Queue) -> None:
     if missing := judge.uncovered(queue, pod_sets):
         raise UsageError(
             f"the queue {queue.name} has no {missing[0]} at all: the job would wait for ever",
-            hint=f"it has {', '.join(queue.resources) or 'nothing'}; {_FORCE}",
+            hint=f"{_instead(missing[0], queue)}; {_FORCE}",
         )
     if (choice := judge.unsuited(queue, pod_sets)) is not None:
         raise UsageError(
@@ -35,6 +35,14 @@ def check(job: Body, queue: Queue) -> None:
         )
     if (never := judge.never(queue, pod_sets)) is not None:
         raise UsageError(_too_much(never, queue), hint=f"{_way_out(never)}; {_FORCE}")
+
+
+def _instead(missing: str, queue: Queue) -> str:
+    """What GPUs are called in this queue, or all that it has."""
+    gpus = [resource for resource in queue.resources if resource.endswith("/gpu")]
+    if missing.endswith("/gpu") and gpus:
+        return f"GPUs are --gpu-resource {gpus[0]} here"
+    return f"it has {', '.join(queue.resources) or 'nothing'}"
 
 
 def _mismatches(choice: Choice) -> str:
