@@ -27,10 +27,8 @@ def not_ready(evidence: Evidence) -> Answer | None:
 
 
 def _why(evidence: Evidence, message: str) -> str:
-    sets = evidence.pod_sets
-    pod, one = (sets[0].pod, sets[0].one) if sets else ({}, {})
-    said = scheduling.no_node(message, pod, one)
-    selector = scheduling.selector_of(pod)
+    selector = scheduling.selector_of(evidence.pod_sets[0].pod) if evidence.pod_sets else ""
+    said = scheduling.no_node(message, evidence, {})
     return f"no node has {selector}" if selector and said.startswith("0 of ") and selector in said else said
 
 

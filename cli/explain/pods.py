@@ -23,6 +23,7 @@ _IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNever
 _IMAGE |= {"RegistryUnavailable", "SignatureValidationFailed", "ErrInvalidImageName"}
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError"}
 _CONFIG |= {"PreStartHookError", "PostStartHookError", "CreatePodSandboxError"}
+_BACKING_OFF = re.compile(r'^Back-off pulling image "[^"]*"(?:: )?')
 _DENIED = ("unauthorized", "authentication required", "denied", "403 forbidden", "401")
 _ABSENT = ("not found", "notfound", "manifest unknown", "does not exist")
 _AWAY = ("no such host", "i/o timeout", "connection refused", "deadline exceeded", "network is unreachable")
@@ -35,7 +36,7 @@ def pods(evidence: Evidence) -> Answer | None:
     living = alive(evidence)
     if not living:
         return _none(evidence)
-    if any(runs(pod) for pod in living):
+    if any(runs(pod) or crashes(pod) for pod in living):
         return None
     return trouble(evidence, living) or _starting(evidence, living)
 
@@ -48,6 +49,16 @@ def alive(evidence: Evidence) -> Sequence[Json]:
 def runs(pod: Json) -> bool:
     """Whether a process of it is at work."""
     return parts.text(pod, "status", "phase") == "Running" and not _waiting(pod)
+
+
+def crashes(pod: Json) -> Sequence[int]:
+    """The exit codes of its containers that wait to be started again."""
+    found = []
+    for one in parts.items(pod, "status", "containerStatuses"):
+        if parts.text(one, "state", "waiting", "reason") == "CrashLoopBackOff":
+            code = parts.number(one, "lastState", "terminated", "exitCode")
+            found.append(1 if code is None else code)
+    return found
 
 
 def trouble(evidence: Evidence, living: Sequence[Json]) -> Answer | None:
@@ -144,9 +155,8 @@ def _unscheduled(evidence: Evidence, pod: Json) -> Answer | None:
         return None
     if claim := scheduling.claim_trouble(evidence, message):
         return _volume(claim)
-    spec, living = parts.mapping(pod, "spec"), alive(evidence)
-    one = evidence.pod_sets[0].one if evidence.pod_sets else {}
-    why = scheduling.no_node(message, spec, one)
+    living = alive(evidence)
+    why = scheduling.no_node(message, evidence, pod)
     holds = reserved.holding(evidence)
     which = "pod fits" if len(living) == 1 else f"{len(living)} pods fit"
     meanwhile = f" It holds {holds} of quota meanwhile." if holds else ""
@@ -167,11 +177,15 @@ def node_action(evidence: Evidence, message: str) -> str:
     return "Wait, or tell the admins: the quota is there, the nodes are not."
 
 
-def _image(_: Evidence, pod: Json) -> Answer | None:
+def _image(evidence: Evidence, pod: Json) -> Answer | None:
     for state, image in _waiting(pod):
-        reason, message = parts.text(state, "reason"), parts.text(state, "message")
+        reason = parts.text(state, "reason")
         if reason not in _IMAGE:
             continue
+        tried = [one for one in evidence.said_of("Pod", "Failed") if "pull" in one]  # older kubelets say why only there
+        message = " ".join(
+            [re.sub(r'^Back-off pulling image "[^"]*"(?:: )?', "", parts.text(state, "message")), *tried[:1]]
+        )
         if "InvalidImageName" in reason:
             sentence = f"Has its quota, but its image name is not valid: '{image}'."
             return Answer(Code.IMAGE_PULL, sentence, "Delete it and submit with a valid --image.")
@@ -186,7 +200,7 @@ def _image(_: Evidence, pod: Json) -> Answer | None:
             why = f"the registry of {image} can't be reached"
             action = "Wait, it is tried again; check the registry's name, or tell the admins."
         else:
-            why = f"{image}: {words.plain(message) or reason}"
+            why = f"{image}{f': {words.plain(message)}' if message.strip() else f' ({reason})'}"
         return Answer(Code.IMAGE_PULL, f"Has its quota, but its image can't be pulled: {why}.", action)
     return None
 

@@ -96,7 +96,7 @@ def attempts(evidence: Evidence) -> int:
 def _retrying(evidence: Evidence) -> Answer | None:
     """An attempt failed, none is at work, and another comes."""
     living = pods.alive(evidence)
-    crashed = [code for pod in living for code in _crashes(pod)]
+    crashed = [code for pod in living for code in pods.crashes(pod)]
     failed = parts.number(evidence.job, "status", "failed") or 0
     if living and not crashed:
         return None
@@ -125,8 +125,7 @@ def _partly(evidence: Evidence) -> Answer | None:
     holds = f" It holds quota for all {len(living)}."
     counted = f"Running partly: {len(working)} of {len(living)} pods run"
     if len(homeless) == len(rest):
-        one = evidence.pod_sets[0].one if evidence.pod_sets else {}
-        why = scheduling.no_node(homeless[0], parts.mapping(rest[0], "spec"), one)
+        why = scheduling.no_node(homeless[0], evidence, rest[0])
         sentence = f"{counted}, {len(rest)} fit{'s' if len(rest) == 1 else ''} no node now: {why}.{holds}"
         fewer = f" (%{len(working)})" if parts.text(evidence.job, "spec", "completionMode") == "Indexed" else ""
         return Answer(Code.PARTLY_RUNNING, sentence, f"Wait until nodes are free, or ask for fewer at a time{fewer}.")
@@ -197,16 +196,6 @@ def _borrowed(evidence: Evidence) -> str:
 
 def _asks(evidence: Evidence) -> bool:
     return not evidence.pod_sets or any(value for one in evidence.pod_sets for value in one.one.values())
-
-
-def _crashes(pod: Json) -> Sequence[int]:
-    """The exit codes of containers that wait to be started again."""
-    found = []
-    for one in parts.items(pod, "status", "containerStatuses"):
-        code = parts.number(one, "lastState", "terminated", "exitCode")
-        if parts.text(one, "state", "waiting", "reason") == "CrashLoopBackOff":
-            found.append(code if code is not None else 1)
-    return found
 
 
 def _codes(pod: Json) -> Sequence[int]:

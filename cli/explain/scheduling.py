@@ -1,7 +1,6 @@
 """Why pods find no node, in the scheduler's words and then in ours."""
 
 import re
-from collections.abc import Mapping
 
 from cli import parts
 from cli.explain import words
@@ -49,8 +48,13 @@ def claims_of(evidence: Evidence) -> list[str]:
     return [name for name in dict.fromkeys(found) if name]
 
 
-def no_node(message: str, pod: Json, one: Mapping[str, object]) -> str:
-    """``0 of 2 nodes have the label zone=moon``; the scheduler's own words where they say something else."""
+def no_node(message: str, evidence: Evidence, body: Json) -> str:
+    """``0 of 2 nodes have the label zone=moon``; the scheduler's own words where they say something else.
+
+    What the job itself wants of a node counts, not what Kueue has added for the flavor.
+    """
+    sets = evidence.pod_sets
+    pod, one = (sets[0].pod, sets[0].one) if sets else (parts.mapping(body, "spec"), {})
     counted = _NODES.search(message)
     if not counted:
         return "there are no nodes" if _NONE.search(message) else words.plain(message) or "nobody says why"

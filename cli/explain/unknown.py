@@ -16,6 +16,8 @@ _HANDS_OFF = "kubectl label {kind} {name} kueue.x-k8s.io/queue-name={queue} --ov
 
 def unknown(evidence: Evidence) -> Answer | None:
     """Why Kueue doesn't know the job."""
+    if not evidence.job:
+        return None
     if evidence.workload:
         return _without_queue(evidence) if not evidence.queue and not evidence.admitted else None
     if not evidence.queue:

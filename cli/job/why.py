@@ -81,6 +81,11 @@ def _show(evidence: Evidence, output: str) -> None:
 def _ask(word: str, project: str, kubeconfig: str, context: str) -> Mapping[str, object]:
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
+    return recorded(cluster, current, word)
+
+
+def recorded(cluster: Cluster, current: Current, word: str) -> Mapping[str, object]:
+    """The evidence about the job that a word means. Raises: NotFound, UsageError, ClusterError."""
     found, around = selection.together(
         lambda: _find(cluster, current, word), lambda: gathering.surroundings(cluster, current.entry)
     )

@@ -1,0 +1,796 @@
+"""Why a job is as it is: recorded evidence, situations derived from it, and evidence with pieces missing."""
+
+import json
+import os
+import random
+from typing import Any
+
+import pytest
+
+from cli.explain.answer import Answer, Code
+from cli.explain.evidence import evidence_of
+from cli.explain.status import Status, status_of
+from cli.job.why import as_json
+from tests.recordings import FOLDER, GONE, NAMES, changed, recording, told, written
+
+GPU = "nvidia.com/gpu"
+THEN = "2026-11-24T20:00:00Z"
+"""Before all recordings."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded(name: str) -> None:
+    """What was recorded on real clusters is told in these words: UPDATE_CASES=1 rewrites them."""
+    raw = recording(name)
+    answer = told(raw)
+    found = {"code": str(answer.code), "sentence": answer.sentence, "action": answer.action}
+    if os.environ.get("UPDATE_CASES"):
+        (FOLDER / f"{name}.json").write_text(written(raw | {"expect": found}), encoding="utf-8")
+    else:
+        assert found == raw["expect"], raw["story"]
+
+
+def _condition(status: str, reason: str, message: str = "", when: str = THEN) -> dict[str, str]:
+    return {"status": status, "reason": reason, "message": message, "lastTransitionTime": when}
+
+
+def _refusal(status: int, message: str, *fields: str) -> dict[str, Any]:
+    causes = [{"field": field, "reason": "FieldValueInvalid"} for field in fields]
+    return {"status": status, "body": {"message": message, "details": {"causes": causes}}}
+
+
+def _scheduled(message: str) -> dict[str, Any]:
+    conditions = [{"type": "PodScheduled", **_condition("False", "Unschedulable", message)}]
+    return {
+        "metadata": {"name": "train-abcde", "namespace": "vision"},
+        "status": {"phase": "Pending", "conditions": conditions},
+    }
+
+
+def _failed_create(why: str) -> dict[str, Any]:
+    about = {"kind": "Job", "name": "train"}
+    return {
+        "reason": "FailedCreate",
+        "involvedObject": about,
+        "message": f'Error creating: pods "x" is forbidden: {why}',
+    }
+
+
+def _quotas(*resources: tuple[str, str]) -> list[dict[str, Any]]:
+    written_ = [{"name": name, "nominalQuota": quota} for name, quota in resources]
+    return [{"coveredResources": [name for name, _ in resources], "flavors": [{"name": "a100", "resources": written_}]}]
+
+
+def _used(**resources: str) -> list[dict[str, Any]]:
+    named = {"gpu": GPU, "cpu": "cpu", "memory": "memory"}
+    return [{"name": "a100", "resources": [{"name": named[key], "total": value} for key, value in resources.items()]}]
+
+
+def _neighbour(nominal: str, used: str, resource: str = GPU) -> dict[str, Any]:
+    quota = {"name": resource, "nominalQuota": nominal}
+    groups = [{"coveredResources": [resource], "flavors": [{"name": "a100", "resources": [quota]}]}]
+    reserved = [{"name": "a100", "resources": [{"name": resource, "total": used}]}]
+    meta = {"name": "speech-queue"}
+    return {
+        "metadata": meta,
+        "spec": {"cohortName": "all", "resourceGroups": groups},
+        "status": {"flavorsReservation": reserved},
+    }
+
+
+WL, CONDITIONS = "workload/status", "workload/status/conditions"
+OUTSIDE = {"job/metadata/labels": {}, "workload": GONE}
+EVICTED_LONG_AGO = _condition("True", "PodsReadyTimeout", "Exceeded the PodsReady timeout")
+ADMITTED_LONG_AGO = {f"{CONDITIONS}/Admitted": _condition("True", "Admitted")}
+CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
+    # not accepted
+    (
+        "a label that Kueue refuses",
+        "not-allowed",
+        {
+            "refused": _refusal(
+                403,
+                'admission webhook "vjob.kb.io" denied the request: '
+                'metadata.labels[kueue.x-k8s.io/queue-name]: Invalid value: "a b": a lowercase RFC 1123 label',
+            )
+        },
+        Code.INVALID_LABEL,
+        ["a label of the job is not valid", "queue-name"],
+    ),
+    (
+        "a label that the server refuses",
+        "not-allowed",
+        {
+            "refused": _refusal(
+                422, 'Job.batch "x" is invalid: metadata.labels: Invalid value: "a b"', "metadata.labels"
+            )
+        },
+        Code.INVALID_LABEL,
+        ["metadata.labels"],
+    ),
+    (
+        "a bad amount",
+        "not-allowed",
+        {
+            "refused": _refusal(
+                422,
+                'Job.batch "x" is invalid: spec.template.spec.containers[0].resources.limits: Invalid value: "-1"',
+                "spec.template.spec.containers[0].resources.limits",
+            )
+        },
+        Code.INVALID_RESOURCES,
+        ["-1"],
+    ),
+    (
+        "a class off the list",
+        "not-allowed",
+        {
+            "refused": _refusal(
+                403,
+                "jobs.batch \"x\" is forbidden: ValidatingAdmissionPolicy 'jobq-jobs-priority' with binding "
+                "'jobq-jobs-priority' denied request: priority class high is not allowed in this project; allowed: low",
+            )
+        },
+        Code.PRIORITY_CLASS_NOT_ALLOWED,
+        ["high is not allowed", "allowed: low"],
+    ),
+    (
+        "a policy",
+        "not-allowed",
+        {"refused": _refusal(403, "x is forbidden: ValidatingAdmissionPolicy 'p' denied request: only on Mondays")},
+        Code.FORBIDDEN,
+        ["only on Mondays"],
+    ),
+    (
+        "a namespace that goes",
+        "not-allowed",
+        {
+            "refused": _refusal(
+                403, 'jobs "x" is forbidden: unable to create new content in namespace v because it is being terminated'
+            )
+        },
+        Code.FORBIDDEN,
+        ["is being deleted"],
+    ),
+    ("no answer at all", "not-allowed", {"refused": {"status": 0}}, Code.UNKNOWN, ["no answer"]),
+    (
+        "another webhook",
+        "not-allowed",
+        {"refused": _refusal(500, 'failed calling webhook "x.example.org": refused')},
+        Code.UNKNOWN,
+        ["x.example.org"],
+    ),
+    # accepted, unknown to Kueue
+    (
+        "suspended by its owner, no queue",
+        "namespace-not-managed",
+        OUTSIDE | {"versions": {}},
+        Code.SUSPENDED_UNMANAGED,
+        ["nobody will start it"],
+    ),
+    (
+        "no queue where Kueue manages all",
+        "namespace-not-managed",
+        {"job/metadata/labels": {}, "versions/kueueConfiguration": "manageJobsWithoutQueueName"},
+        Code.NO_QUEUE_LABEL,
+        ["no queue label"],
+    ),
+    (
+        "no queue, with a Workload",
+        "quota-behind-others",
+        {"job/metadata/labels": {}, "workload/spec/queueName": GONE},
+        Code.NO_QUEUE_LABEL,
+        ["gpu-shared"],
+    ),
+    ("released by hand", "namespace-not-managed", {"job/spec/suspend": False}, Code.UNMANAGED, ["gpu-shared"]),
+    (
+        "outside, and its image is missing",
+        "image-pull-backoff",
+        {"job/metadata/labels": {}, "workload": GONE},
+        Code.IMAGE_PULL,
+        ["Its image", "was not found"],
+    ),
+    (
+        "Kueue is down",
+        "namespace-not-managed",
+        {"visibility/localQueue": {"httpStatus": 503}},
+        Code.KUEUE_UNAVAILABLE,
+        ["does not answer", "503"],
+    ),
+    (
+        "a class that the project doesn't allow",
+        "namespace-not-managed",
+        {"project": {"priorities": ["low"]}, "job/metadata/labels/kueue.x-k8s.io~priority-class": "high"},
+        Code.PRIORITY_CLASS_NOT_ALLOWED,
+        ["allowed: low"],
+    ),
+    (
+        "the cluster's own pod priority",
+        "namespace-not-managed",
+        {"project": {"priorities": ["normal", "low"]}},
+        Code.PRIORITY_CLASS_NOT_ALLOWED,
+        ["allowed: normal, low", "jobq bump train --priority normal"],
+    ),
+    ("a clock that is behind", "just-submitted", {"now": THEN}, Code.JUST_SUBMITTED, []),
+    # held by somebody
+    (
+        "two gates",
+        "admission-gated",
+        {"job/metadata/annotations": {"kueue.x-k8s.io/admission-gated-by": "jobq.io/hold,example.org/budget"}},
+        Code.HELD,
+        ["submitted with --hold", "example.org/budget", "jobq resume train"],
+    ),
+    (
+        "somebody else's gate, the message is old",
+        "admission-gated",
+        {"job/metadata/annotations": {"kueue.x-k8s.io/admission-gated-by": "example.org/budget"}},
+        Code.HELD,
+        ["held back by example.org/budget"],
+    ),
+    (
+        "stopped and held",
+        "deactivated-pending",
+        {"job/metadata/annotations": {"kueue.x-k8s.io/admission-gated-by": "jobq.io/hold"}},
+        Code.STOPPED,
+        ["before it ever ran", "also held by jobq.io/hold"],
+    ),
+    ("stopping", "running", {"workload/spec/active": False}, Code.STOPPED, ["Stopping"]),
+    (
+        "being deleted",
+        "running",
+        {"job/metadata/deletionTimestamp": "2026-11-24T20:20:46Z"},
+        Code.STOPPED,
+        ["being deleted"],
+    ),
+    (
+        "the queue was drained",
+        "cluster-queue-held",
+        {
+            f"{CONDITIONS}/Evicted": _condition("True", "ClusterQueueStopped"),
+            "clusterQueue/spec/stopPolicy": "HoldAndDrain",
+        },
+        Code.EVICTED_CLUSTER_QUEUE_STOPPED,
+        ["gpu-shared", "20:00:00"],
+    ),
+    (
+        "the ClusterQueue can't be read",
+        "cluster-queue-held",
+        {"clusterQueue": None},
+        Code.CLUSTER_QUEUE_STOPPED,
+        ["gpu-shared"],
+    ),
+    (
+        "the LocalQueue can't be read",
+        "local-queue-held",
+        {"localQueue": None, "localQueues": None},
+        Code.PROJECT_PAUSED,
+        ["vision"],
+    ),
+    # misconfigured
+    (
+        "a flavor of the queue is missing",
+        "cluster-queue-held",
+        {
+            "clusterQueue/spec/stopPolicy": "None",
+            "clusterQueue/status/conditions/Active": _condition(
+                "False", "FlavorNotFound", "Can't admit new workloads: references missing ResourceFlavor(s): a100."
+            ),
+        },
+        Code.CLUSTER_QUEUE_BROKEN,
+        ["references missing ResourceFlavor(s): a100", "FlavorNotFound"],
+    ),
+    (
+        "below the least",
+        "limit-range-max",
+        {"limitRanges/0/spec/limits": [{"type": "Container", "min": {"cpu": "2"}}]},
+        Code.LIMIT_RANGE_EXCEEDED,
+        ["at least 2 cpu per container", "asks for 1"],
+    ),
+    (
+        "the whole pod",
+        "limit-range-max",
+        {"limitRanges/0/spec/limits": [{"type": "Pod", "max": {"memory": "12Gi"}}]},
+        Code.LIMIT_RANGE_EXCEEDED,
+        ["at most 12Gi memory per pod"],
+    ),
+    (
+        "the LimitRange can't be read",
+        "limit-range-max",
+        {"limitRanges": None},
+        Code.LIMIT_RANGE_EXCEEDED,
+        ["limitRange max"],
+    ),
+    (
+        "requests above limits",
+        "limit-range-max",
+        {
+            "limitRanges": None,
+            f"{CONDITIONS}/QuotaReserved": _condition(
+                "False", "Inadmissible", "resources validation failed: requests must not exceed its limits"
+            ),
+        },
+        Code.INVALID_RESOURCES,
+        [],
+    ),
+    (
+        "a flavor with other labels",
+        "flavor-node-selector",
+        {"resourceFlavors": [{"metadata": {"name": "a100-nodes"}, "spec": {"nodeLabels": {"gpu": "a100"}}}]},
+        Code.NO_MATCHING_FLAVOR,
+        ["nodes with gpu=h100", "(a100-nodes) has gpu=a100", "or with gpu=a100"],
+    ),
+    (
+        "no ClusterQueue can be read: taint",
+        "flavor-taint",
+        {"clusterQueue": None},
+        Code.NO_MATCHING_FLAVOR,
+        ["dedicated=team:NoSchedule"],
+    ),
+    (
+        "no ClusterQueue can be read: resource",
+        "resource-not-covered",
+        {"clusterQueue": None},
+        Code.RESOURCE_NOT_IN_QUEUE,
+        [GPU],
+    ),
+    (
+        "no ClusterQueue can be read: too much",
+        "never-fits-gpus",
+        {"clusterQueue": None},
+        Code.NEVER_FITS,
+        ["6 nvidia.com/gpu", "at most 4"],
+    ),
+    # quota
+    (
+        "no ClusterQueue can be read",
+        "quota-array",
+        {"clusterQueue": None},
+        Code.WAITING_FOR_QUOTA,
+        ["2 more nvidia.com/gpu in a100"],
+    ),
+    ("no places", "quota-array", {"visibility": None}, Code.WAITING_FOR_QUOTA, ["2 of 4 are free.", "--array 0-7%2"]),
+    (
+        "one of many",
+        "quota-behind-others",
+        {
+            "visibility/localQueue/items/2/positionInClusterQueue": 111,
+            "visibility/localQueue/items/2/positionInLocalQueue": 21,
+        },
+        Code.WAITING_FOR_QUOTA,
+        ["3rd in your project, 112th overall"],
+    ),
+    (
+        "strictly in order",
+        "quota-behind-others",
+        {"clusterQueue/spec/queueingStrategy": "StrictFIFO"},
+        Code.WAITING_BEHIND_HEAD,
+        ["StrictFIFO", "2 jobs are ahead", "3rd overall"],
+    ),
+    (
+        "strictly in order, though it would fit",
+        "quota-behind-others",
+        {"clusterQueue/spec/queueingStrategy": "StrictFIFO", "clusterQueue/status/flavorsReservation": _used(gpu="0")},
+        Code.WAITING_BEHIND_HEAD,
+        ["would be free"],
+    ),
+    (
+        "there is room",
+        "quota-behind-others",
+        {"clusterQueue/status/flavorsReservation": _used(gpu="0")},
+        Code.WAITING_FOR_QUOTA,
+        ["by the queue's numbers there is room"],
+    ),
+    (
+        "topology",
+        "quota-behind-others",
+        {
+            "clusterQueue/status/flavorsReservation": _used(gpu="0"),
+            f"{CONDITIONS}/QuotaReserved": _condition(
+                "False", "Pending", 'topology "rack" doesn\'t allow to fit any of 1 pod(s)'
+            ),
+        },
+        Code.WAITING_FOR_QUOTA,
+        ['topology "rack"'],
+    ),
+    (
+        "two resources, one short by little",
+        "quota-cpu-not-gpu",
+        {"clusterQueue/status/flavorsReservation": _used(cpu="14", gpu="4")},
+        Code.WAITING_FOR_QUOTA,
+        ["1 nvidia.com/gpu and 4 cpu", "0 of 4 nvidia.com/gpu", "2 of 16 cpu"],
+    ),
+    (
+        "memory",
+        "quota-cpu-not-gpu",
+        {"clusterQueue/spec/resourceGroups": _quotas(("cpu", "16"), ("memory", "1536Mi"), (GPU, "4"))},
+        Code.WAITING_FOR_QUOTA,
+        ["needs 4 cpu and 1Gi memory in a100", "512Mi of 1.5Gi memory"],
+    ),
+    (
+        "the cohort can't be seen",
+        "borrowing-waiting",
+        {"cohortClusterQueues": GONE, "cohorts": GONE},
+        Code.WAITING_FOR_QUOTA,
+        ["2 more nvidia.com/gpu in a100"],
+    ),
+    (
+        "the spelling of v1beta1",
+        "borrowing-waiting",
+        {"clusterQueue/spec/cohortName": GONE, "clusterQueue/spec/cohort": "all"},
+        Code.WAITING_FOR_QUOTA,
+        ["2 of your own are free"],
+    ),
+    (
+        "a borrowing limit",
+        "borrowing-waiting",
+        {"clusterQueue/spec/resourceGroups/0/flavors/0/resources/2/borrowingLimit": "1"},
+        Code.NEVER_FITS,
+        ["at most 3"],
+    ),
+    (
+        "preempted by nobody we know",
+        "preempted-same-project",
+        {"otherWorkloads": [], f"{CONDITIONS}/Preempted/reason": "InCohortReclamation"},
+        Code.PREEMPTED_WAITING,
+        ["a job of another project", "took back quota that was borrowed"],
+    ),
+    (
+        "priority, and nobody borrows",
+        "borrowing-waiting",
+        {
+            "clusterQueue/spec/preemption": {"reclaimWithinCohort": "Any", "withinClusterQueue": "LowerPriority"},
+            "clusterQueue/spec/resourceGroups": _quotas(("cpu", "16"), ("memory", "64Gi"), (GPU, "4")),
+            "cohortClusterQueues": [_neighbour("4", "8")],
+            "job/metadata/labels/kueue.x-k8s.io~priority-class": "high",
+        },
+        Code.WAITING_FOR_QUOTA,
+        ["needs 4 nvidia.com/gpu"],
+    ),
+    (
+        "priority, nominal 0",
+        "borrowing-waiting",
+        {
+            "clusterQueue/spec/preemption": {"reclaimWithinCohort": "Any", "withinClusterQueue": "LowerPriority"},
+            "clusterQueue/spec/resourceGroups": _quotas(("cpu", "16"), ("memory", "64Gi"), (GPU, "0")),
+            "cohortClusterQueues": [_neighbour("4", "4")],
+            "job/metadata/labels/kueue.x-k8s.io~priority-class": "high",
+        },
+        Code.WAITING_FOR_QUOTA,
+        ["priority high does not help", "nothing in gpu-shared uses nvidia.com/gpu", "0 nvidia.com/gpu of its own"],
+    ),
+    (
+        "priority, and the CPUs decide",
+        "borrowing-waiting",
+        {
+            "clusterQueue/spec/preemption": {"reclaimWithinCohort": "Any"},
+            "clusterQueue/spec/resourceGroups": _quotas(("cpu", "0"), ("memory", "64Gi"), (GPU, "4")),
+            "cohortClusterQueues": [_neighbour("4", "4", "cpu")],
+            "job/metadata/labels/kueue.x-k8s.io~priority-class": "high",
+        },
+        Code.WAITING_FOR_QUOTA,
+        ["needs 1 cpu in a100", "GPUs are free", "0 cpu of its own"],
+    ),
+    # quota reserved, not admitted
+    (
+        "two checks",
+        "admission-check-pending",
+        {f"{WL}/admissionChecks/budget": {"name": "budget", "state": "Pending", "message": "asking"}},
+        Code.ADMISSION_CHECK_PENDING,
+        ["grow (no capacity in zone b, trying zone c) and budget (asking)"],
+    ),
+    (
+        "a check in the spelling of v1beta1 without a message",
+        "admission-check-pending",
+        {f"{WL}/admissionChecks": [{"name": "grow", "state": "Pending"}]},
+        Code.ADMISSION_CHECK_PENDING,
+        ["waits for the admission check grow."],
+    ),
+    (
+        "sent back",
+        "quota-array",
+        {
+            f"{CONDITIONS}/Evicted": _condition(
+                "True",
+                "AdmissionCheck",
+                'The workload is evicted due to AdmissionCheck in Retry state: "grow" (no capacity)',
+            ),
+            f"{WL}/requeueState": {"count": 1, "requeueAt": "2026-11-24T20:25:09Z"},
+        },
+        Code.ADMISSION_CHECK_RETRY,
+        ["admission check grow", "no capacity", "10 min"],
+    ),
+    (
+        "about to be sent back",
+        "admission-check-pending",
+        {f"{WL}/admissionChecks": [{"name": "grow", "state": "Retry", "message": "later"}]},
+        Code.ADMISSION_CHECK_RETRY,
+        ["grow", "later"],
+    ),
+    (
+        "rejected, and the state is still there",
+        "admission-check-pending",
+        {
+            f"{WL}/admissionChecks": [{"name": "grow", "state": "Rejected", "message": "no"}],
+            "workload/spec/active": False,
+        },
+        Code.ADMISSION_CHECK_REJECTED,
+        ["grow", ": no.", "not be tried again by itself"],
+    ),
+    (
+        "an old word of a check beside a time limit",
+        "max-exec-time",
+        {f"{WL}/admissionChecks": [{"name": "grow", "state": "Rejected", "message": "error of yesterday"}]},
+        Code.TIME_LIMIT,
+        ["3 s"],
+    ),
+    # contradictions of Kueue
+    (
+        "evicted and admitted at once",
+        "running",
+        {
+            f"{CONDITIONS}/Evicted": _condition("True", "PodsReadyTimeout", "", "2026-11-24T17:20:45Z"),
+            f"{WL}/requeueState": {"count": 1, "requeueAt": "2026-11-24T17:21:45Z"},
+            "job/spec/suspend": True,
+            "pods": [],
+        },
+        Code.EVICTED_NOT_REQUEUED,
+        ["has not put it back", "17:21:45", "2 h 59 min", "2 GPUs", "still counts"],
+    ),
+    (
+        "admitted, yet suspended",
+        "running",
+        ADMITTED_LONG_AGO | {"job/spec/suspend": True, "pods": [], "events": []},
+        Code.ADMITTED_SUSPENDED,
+        ["still suspended", "20 min 47 s"],
+    ),
+    (
+        "admitted, the gate is still there",
+        "running",
+        ADMITTED_LONG_AGO
+        | {
+            "job/spec/suspend": True,
+            "pods": [],
+            "job/metadata/annotations": {"kueue.x-k8s.io/admission-gated-by": "jobq.io/hold"},
+        },
+        Code.ADMITTED_SUSPENDED,
+        ["jobq.io/hold", "jobq resume train"],
+    ),
+    ("admitted just now", "running", {"job/spec/suspend": True, "pods": []}, Code.JUST_ADMITTED, []),
+    ("no pod yet", "running", {"pods": [], "job/status": {}, "events": []}, Code.JUST_ADMITTED, []),
+    (
+        "no pod for long",
+        "running",
+        ADMITTED_LONG_AGO | {"pods": [], "job/status": {}, "events": []},
+        Code.STARTING,
+        ["nobody says why"],
+    ),
+    # admitted, pods don't come
+    (
+        "a quota that wants limits",
+        "quota-compute-refuses-pods",
+        {"events": [_failed_create("failed quota: extra: must specify limits.cpu for: main")]},
+        Code.QUOTA_REFUSES_PODS,
+        ["ResourceQuota extra", "limits.cpu"],
+    ),
+    (
+        "a claim that isn't there",
+        "pods-unschedulable-selector",
+        {"pods": [_scheduled('0/2 nodes are available: persistentvolumeclaim "data" not found. preemption: none')]},
+        Code.VOLUME_MISSING,
+        ["the volume claim data does not exist"],
+    ),
+    (
+        "taints and cores",
+        "pods-unschedulable-selector",
+        {
+            "workload/spec/podSets/0/template/spec/nodeSelector": GONE,
+            "pods": [_scheduled("0/5 nodes are available: 2 Insufficient cpu, 3 node(s) had untolerated taint {a: b}")],
+        },
+        Code.UNSCHEDULABLE,
+        ["2 of 5 nodes don't have 1 CPU free", "3 of 5 nodes have a taint a=b"],
+    ),
+    (
+        "no nodes at all",
+        "pods-unschedulable-selector",
+        {"pods": [_scheduled("no nodes available to schedule pods")]},
+        Code.UNSCHEDULABLE,
+        ["there are no nodes"],
+    ),
+    (
+        "a scheduler that says nothing",
+        "pods-unschedulable-selector",
+        {"pods": [_scheduled("")], "events": []},
+        Code.STARTING,
+        [],
+    ),
+    (
+        "enough GPUs in sum, none on one node",
+        "pods-ready-timeout",
+        {
+            f"{WL}/requeueState": {"count": 3, "requeueAt": "2026-11-24T20:31:39Z"},
+            "workload/spec/podSets/0/template/spec/nodeSelector": GONE,
+            "workload/spec/podSets/0/template/spec/containers/0/resources": {"requests": {GPU: "2"}},
+            "pods": [_scheduled("0/2 nodes are available: 2 Insufficient nvidia.com/gpu. preemption: none")],
+            "events": [],
+        },
+        Code.PODS_READY_TIMEOUT,
+        ["no single node has 2 GPUs free", "3 times", "5 min", "less per pod", "more quota would not help"],
+    ),
+    (
+        "given up",
+        "max-exec-time",
+        {
+            f"{CONDITIONS}/Evicted": _condition("True", "DeactivatedDueToRequeuingLimitExceeded"),
+            f"{WL}/requeueState": {"count": 4},
+        },
+        Code.GAVE_UP,
+        ["after 4 tries"],
+    ),
+    (
+        "a registry that asks who",
+        "image-pull-backoff",
+        {"pods/0/status/containerStatuses/0/state/waiting/message": "failed: 401 unauthorized"},
+        Code.IMAGE_PULL,
+        ["registry refuses registry.invalid/train:1", "pull secret"],
+    ),
+    (
+        "a key that the secret lacks",
+        "secret-missing",
+        {"pods/0/status/containerStatuses/0/state/waiting/message": "couldn't find key token in Secret vision/wandb"},
+        Code.CONFIG_ERROR,
+        ["secret wandb has no key token"],
+    ),
+    # running or ended
+    (
+        "starting over and over",
+        "running",
+        {
+            "pods/0/status/containerStatuses/0": {
+                "name": "main",
+                "restartCount": 4,
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"exitCode": 127, "reason": "Error"}},
+            }
+        },
+        Code.RETRYING,
+        ["exit code 127 (the command was not found)"],
+    ),
+    (
+        "stopped twice",
+        "preempted-then-running-again",
+        {
+            f"{WL}/schedulingStats/evictions": [
+                {"reason": "Preempted", "count": 1},
+                {"reason": "PodsReadyTimeout", "count": 1},
+            ]
+        },
+        Code.RUNNING,
+        ["3rd start", "stopped twice"],
+    ),
+    (
+        "an array with failed tasks",
+        "failed-exit-3",
+        {"job/spec/completions": 8, "job/status/failedIndexes": "1,5-6", "job/status/failed": 3},
+        Code.FAILED,
+        ["3 of 8 indexes failed (1,5-6)", "exit code 3"],
+    ),
+    ("failed long ago", "failed-exit-3", {"pods": []}, Code.FAILED, ["backoff limit", "its pods are gone"]),
+    (
+        "its own deadline",
+        "failed-exit-3",
+        {"job/status/conditions/Failed": _condition("True", "DeadlineExceeded"), "job/spec/activeDeadlineSeconds": 60},
+        Code.TIME_LIMIT,
+        ["60 s"],
+    ),
+    (
+        "a task's own deadline",
+        "failed-exit-3",
+        {"pods/0/status/reason": "DeadlineExceeded", "pods/0/spec/activeDeadlineSeconds": 30},
+        Code.TIME_LIMIT,
+        ["30 s"],
+    ),
+    (
+        "a lost node",
+        "failed-exit-3",
+        {"pods/0/status/conditions/DisruptionTarget": _condition("True", "DeletionByTaintManager")},
+        Code.POD_EVICTED,
+        ["its node was lost or drained"],
+    ),
+    (
+        "another kind, ended",
+        "failed-exit-3",
+        {
+            "job": {"kind": "JobSet", "metadata": {"name": "set", "namespace": "vision"}, "spec": {}, "status": {}},
+            "pods": [],
+        },
+        Code.FAILED,
+        [],
+    ),
+    (
+        "another kind, waiting",
+        "quota-array",
+        {
+            "job": {
+                "kind": "JobSet",
+                "metadata": {"name": "set", "namespace": "vision"},
+                "spec": {"suspend": True},
+                "status": {},
+            }
+        },
+        Code.WAITING_FOR_QUOTA,
+        ["needs 4 nvidia.com/gpu", "2 pods at a time"],
+    ),
+    ("nothing there", "running", {"job": None, "workload": None}, Code.UNKNOWN, ["no such job"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "code", "words"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+def test_derived(base: str, changes: dict[str, Any], code: Code, words: list[str]) -> None:
+    """Situations of the same families that weren't recorded."""
+    answer = told(changed(base, changes))
+    text = f"{answer.sentence} {answer.action}"
+    assert answer.code is code, answer
+    assert not [word for word in words if word not in text], answer
+
+
+def test_vocabulary() -> None:
+    """Every code is told in some situation."""
+    reached = {told(recording(name)).code for name in NAMES} | {case[3] for case in CASES}
+    assert set(Code) - reached == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pieces_missing(name: str) -> None:
+    """Whatever is missing from evidence, or of another type, an answer is given in whole sentences."""
+    chance = random.Random(name)
+    for _ in range(40):
+        raw = recording(name)
+        for _ in range(chance.randint(1, 4)):
+            _spoil(raw, chance)
+        answer = told(raw)
+        assert isinstance(answer, Answer)
+        assert answer.sentence.endswith("."), answer
+        assert answer.action.endswith("."), answer
+        json.dumps(as_json(evidence_of(raw), answer))
+
+
+def _spoil(raw: object, chance: random.Random) -> None:
+    """Take something out, or put something else in its place, anywhere."""
+    while isinstance(raw, dict | list) and raw:
+        keys = list(raw) if isinstance(raw, dict) else list(range(len(raw)))
+        key = chance.choice(keys)
+        if chance.random() < 0.3:
+            junk = chance.choice([None, [], {}, "", "x", -1, 3.5, True, [None], ["a"], {"a": None}])
+            raw[key] = junk
+            return
+        raw = raw[key]
+
+
+@pytest.mark.parametrize("raw", [None, [], "x", {}, {"job": 1}])
+def test_no_evidence(raw: object) -> None:
+    """What is no evidence at all is no error either."""
+    assert told(raw).code is Code.UNKNOWN
+
+
+def test_places_of_others() -> None:
+    """Jobs of other projects, which some releases of Kueue mix in, are neither counted nor named."""
+    raw = recording("quota-behind-others")
+    items = raw["visibility"]["localQueue"]["items"]
+    other = {"metadata": {"name": "job-secret-plan", "namespace": "speech"}, "positionInLocalQueue": 1}
+    items[1:1] = [other, other | {"positionInLocalQueue": 0}]
+    answer = told(raw)
+    assert "3rd in your project" in answer.sentence
+    assert "secret-plan" not in answer.sentence
+
+
+STUCK = changed("running", ADMITTED_LONG_AGO | {"job/spec/suspend": True, "pods": []})
+
+
+def test_status_of_stuck() -> None:
+    """Admitted and suspended is how a job starts, for a moment; then it is a state of its own."""
+    evidence = evidence_of(STUCK)
+    assert status_of(evidence.job, evidence.workload, evidence.now) is Status.STUCK
+    young = evidence_of(changed("running", {"job/spec/suspend": True, "pods": []}))
+    assert status_of(young.job, young.workload, young.now) is Status.STARTING
