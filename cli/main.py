@@ -70,7 +70,7 @@ PROJECT = Table(
 COMMANDS = Table(
     {
         "For researchers": {
-            "submit": Entry("run a command as a job, when the queue has room for it", "cli.job.submit"),
+            "submit": Entry("run a command or a script as a job, when the queue has room", "cli.job.submit"),
             "list": Entry("jobs and how they fare", "cli.job.listing"),
             "status": Entry("all that is known of one job", "cli.job.status"),
             "why": Entry("why a job waits, failed or was stopped, and what helps", "cli.job.why"),

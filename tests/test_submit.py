@@ -173,7 +173,7 @@ def test_array(real: Stage) -> None:
 def test_task_over_its_limit(real: Stage) -> None:
     """The limit is a task's, not the job's: others go on."""
     say = "trap 'exit 1' TERM; [ $JOBQ_ARRAY_INDEX = 1 ] && echo done && exit; sleep 60 & wait"
-    run = ended(real, "--array", "0-1", "-t", "2s", "--", "sh", "-c", say)
+    run = ended(real, "--array", "0-1", "-t", "8s", "--", "sh", "-c", say)
     assert (run.code, run.out) == (100, "done\n")
 
 

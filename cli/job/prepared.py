@@ -88,7 +88,7 @@ class Manifest:
         """No variable comes from an env file."""
         return frozenset()
 
-    def maker(self, ground: Ground, notices: Notices, *, held: bool, force: bool) -> Make:  # noqa: ARG002 - as above
+    def maker(self, ground: Ground, notices: Notices, *, held: bool, force: bool) -> Make:  # noqa: ARG002 - a manifest needs none
         """Judge it on that ground. Raises: UsageError and other JobqErrors, saying what is wrong with it there."""
         entry = ground.current.entry
         said = Said.of(self.flags, JobOptions(), from_defaults(entry.defaults), {})
