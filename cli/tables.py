@@ -13,6 +13,7 @@ _COLOURS: Mapping[str, str] = {
     "Running": "green",
     "Succeeded": "green",
     "Failed": "red",
+    "Stuck": "red",
     "TimedOut": "red",
     "Evicted": "yellow",
     "Stopped": "yellow",

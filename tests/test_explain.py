@@ -8,9 +8,10 @@ import pytest
 
 from cli.explain import waiting
 from cli.explain.jobs import AnyJob, joined
-from cli.explain.overview import Overview, age, as_json, cores, overview, size
+from cli.explain.overview import Overview, age, as_json, overview
 from cli.explain.standing import Position
 from cli.explain.status import Status, status_of
+from cli.fit.words import cores, size
 from reconciler.kinds import JOB
 
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)

@@ -9,7 +9,8 @@ from cli import parts
 from cli.explain import waiting
 from cli.explain.brief import at_once, index_counts
 from cli.explain.jobs import AnyJob
-from cli.explain.overview import Overview, age, amounts_of, as_json, cores, size
+from cli.explain.overview import Overview, age, amounts_of, as_json
+from cli.fit.words import cores, size
 from cli.parts import Json
 from cli.submission.manifest import COMMAND_LINE, TIME_LABEL
 from reconciler.cluster import Body

@@ -52,6 +52,8 @@ class Evidence:
     classes: Mapping[str, int] | None
     """WorkloadPriorityClasses and their values; None where they can't be read."""
     refused: Json
+    unread: Mapping[str, str]
+    """What couldn't be read, and why not: it may be there all the same."""
 
     @property
     def name(self) -> str:
@@ -181,6 +183,7 @@ def evidence_of(raw: object) -> Evidence:
         limit_ranges=parts.items(raw, "limitRanges"),
         classes=_classes(raw),
         refused=parts.mapping(raw, "refused"),
+        unread=parts.pairs(raw, "unread"),
     )
 
 

@@ -23,6 +23,8 @@ class AnyJob:
     resource: Resource
     body: Body
     workload: Body | None
+    now: datetime | None = None
+    """When that was read: only then can it be told what takes too long."""
 
     @property
     def name(self) -> str:
@@ -56,7 +58,7 @@ class AnyJob:
     @property
     def status(self) -> Status:
         """How it fares, whatever the time."""
-        return status_of(self.body, self.workload)
+        return status_of(self.body, self.workload, self.now)
 
     @property
     def priority(self) -> str:
@@ -66,7 +68,9 @@ class AnyJob:
         return str(label or (given.get("name", "") if given.get("group") == "kueue.x-k8s.io" else ""))
 
 
-def joined(jobs: Iterable[Body], workloads: Iterable[Body], others: Iterable[Body] = ()) -> Sequence[AnyJob]:
+def joined(
+    jobs: Iterable[Body], workloads: Iterable[Body], others: Iterable[Body] = (), now: datetime | None = None
+) -> Sequence[AnyJob]:
     """Each job once, newest first: Jobs, and what else owns a Workload. ``others`` is metadata of other kinds.
 
     What another job has made for itself, as a JobSet does its Jobs, is no job of its own.
@@ -75,7 +79,7 @@ def joined(jobs: Iterable[Body], workloads: Iterable[Body], others: Iterable[Bod
     by_job = {workload["metadata"].get("labels", {}).get(JOB_UID): workload for workload in workloads}
     owners = {_owner(workload).get("uid") for workload in workloads}
     known = {other["metadata"]["uid"]: other for other in others}
-    found = [AnyJob(JOB, job, by_job.get(job["metadata"]["uid"])) for job in jobs if not _is_part(job, owners)]
+    found = [AnyJob(JOB, job, by_job.get(job["metadata"]["uid"]), now) for job in jobs if not _is_part(job, owners)]
     seen = {job.uid for job in found}
     for workload in workloads:
         owner = _owner(workload)

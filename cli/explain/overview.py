@@ -13,8 +13,6 @@ from cli.explain.status import ENDED, Status
 from cli.fit import requests
 from reconciler.kinds import JOB
 
-_GIB = 2**30
-_MIB = 2**20
 _ZERO = Decimal(0)
 
 
@@ -115,17 +113,6 @@ def as_json(row: Overview, now: datetime) -> Mapping[str, object]:
         "ended": row.ended.isoformat() if row.ended else None,
         "runtimeSeconds": int(runtime.total_seconds()) if runtime is not None else None,
     }
-
-
-def cores(value: Decimal) -> str:
-    """``2``, ``500m``."""
-    return f"{value.normalize():f}" if value == int(value) else f"{int(value * 1000)}m"
-
-
-def size(value: Decimal) -> str:
-    """Bytes in the largest unit that stays readable: ``8Gi``, ``1.5Gi``, ``512Mi``."""
-    unit, name = (_GIB, "Gi") if value >= _GIB else (_MIB, "Mi")
-    return f"{round(value / unit, 1).normalize():f}{name}" if value else ""
 
 
 def age(span: timedelta | None) -> str:

@@ -20,6 +20,9 @@ def unknown(evidence: Evidence) -> Answer | None:
         return None
     if evidence.workload:
         return _without_queue(evidence) if not evidence.queue and not evidence.admitted else None
+    if "workloads" in evidence.unread:
+        sentence = f"What Kueue says of it can't be read: {words.plain(evidence.unread['workloads'])}."
+        return Answer(Code.UNKNOWN, sentence, "Ask a maintainer for access, or try again.")
     if not evidence.queue:
         return _without_queue(evidence)
     if not evidence.suspended:

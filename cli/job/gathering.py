@@ -19,7 +19,7 @@ from cli.job import positions
 from cli.parts import Json
 from cli.selection import Current
 from reconciler.cluster import Cluster, Resource
-from reconciler.errors import ClusterError, Forbidden, NotFound
+from reconciler.errors import ClusterError, Forbidden, NotFound, Rejected
 from reconciler.kinds import (
     CLUSTER_QUEUE,
     COHORT,
@@ -191,12 +191,12 @@ def _kind(resource: Resource) -> dict[str, Any]:
 
 
 def _side_by_side(asked: Mapping[str, Callable[[], T]], unread: dict[str, str]) -> dict[str, Any]:
-    """All answers in the time of the slowest; None, and a reason, for what may not be read or isn't served."""
+    """All answers in the time of the slowest; None, and a reason, for what the server refuses."""
 
     def answer(name: str, ask: Callable[[], T]) -> T | None:
         try:
             return ask()
-        except (Forbidden, NotFound) as error:
+        except (Forbidden, NotFound, Rejected) as error:
             unread[name] = _bare(str(error))
             return None
 

@@ -9,9 +9,10 @@ from cli.catalogue import Entry
 from cli.connection import connect
 from cli.console import Column
 from cli.explain.jobs import joined
-from cli.explain.overview import WAITING, Overview, age, as_json, cores, overviews
+from cli.explain.overview import WAITING, Overview, age, as_json, overviews
 from cli.explain.status import Status
 from cli.explain.usage import Share, queue_state, shares
+from cli.fit.words import cores
 from cli.job.positions import read_positions
 from cli.job.reading import Found, read_others
 from cli.job.rows import amount_of
@@ -88,7 +89,7 @@ def _read(cluster: Cluster, entry: Entry) -> tuple[Found, Sequence[Body], Body |
         workloads = cluster.list(WORKLOAD, namespace=entry.namespace).items
         others = read_others(cluster, entry.namespace, workloads)
         known = {(entry.namespace, name): one for name, one in places.result().of.items()}
-        found = Found(joined(jobs.result().items, workloads, others), known, places.result().problem)
+        found = Found(joined(jobs.result().items, workloads, others, clock.now()), known, places.result().problem)
         return found, workloads, local.result(), theirs.result()
 
 

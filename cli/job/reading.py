@@ -33,7 +33,7 @@ def read_jobs(cluster: Cluster, entry: Entry, *, positions: bool) -> Found:
         places = pool.submit(read_positions, cluster, entry.namespace, entry.queue) if positions else None
         workloads = cluster.list(WORKLOAD, namespace=entry.namespace).items
         others = read_others(cluster, entry.namespace, workloads)
-        found = joined(jobs.result().items, workloads, others)
+        found = joined(jobs.result().items, workloads, others, clock.now())
         placed = places.result() if places else _NOTHING
     return Found(found, {(entry.namespace, name): one for name, one in placed.of.items()}, placed.problem)
 
@@ -72,4 +72,4 @@ def _of_all(cluster: Cluster, entries: Sequence[Entry]) -> Found:
     jobs, workloads = selection.together(lambda: cluster.list(JOB), lambda: cluster.list(WORKLOAD))
     bodies = [one for one in jobs.items if one["metadata"]["namespace"] in known]
     theirs = [one for one in workloads.items if one["metadata"]["namespace"] in known]
-    return Found(joined(bodies, theirs, read_others(cluster, "", theirs)))
+    return Found(joined(bodies, theirs, read_others(cluster, "", theirs), clock.now()))

@@ -6,7 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from cli.console import Column
-from cli.explain.overview import Overview, age, cores, size
+from cli.explain.overview import Overview, age
+from cli.fit.words import cores, size
 
 _COLUMNS = (
     Column("NAME"),

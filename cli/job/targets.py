@@ -151,4 +151,5 @@ def _by_whole_names(cluster: Cluster, namespace: str, names: Sequence[str]) -> S
     uids = ",".join(body["metadata"]["uid"] for body in bodies)
     workloads = cluster.list(WORKLOAD, namespace=namespace, labels=f"{JOB_UID} in ({uids})").items
     by_job = {workload["metadata"]["labels"][JOB_UID]: workload for workload in workloads}
-    return [AnyJob(JOB, body, by_job.get(body["metadata"]["uid"])) for body in bodies]
+    now = clock.now()
+    return [AnyJob(JOB, body, by_job.get(body["metadata"]["uid"]), now) for body in bodies]

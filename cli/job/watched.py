@@ -86,7 +86,7 @@ _SOURCES = (Source(JOB), Source(WORKLOAD))
 
 def _jobs(view: View, others: _Others) -> list[AnyJob]:
     workloads = view.all(WORKLOAD)
-    return list(joined(view.all(JOB), workloads, others.of(workloads)))
+    return list(joined(view.all(JOB), workloads, others.of(workloads), clock.now()))
 
 
 @dataclass(slots=True)

@@ -9,15 +9,14 @@ from cli import console, options, selection
 from cli.connection import connect
 from cli.explain.answer import Answer
 from cli.explain.evidence import Evidence, evidence_of
-from cli.explain.jobs import AnyJob, joined
 from cli.explain.status import status_of
 from cli.explain.why import explain
 from cli.job import gathering
-from cli.job.pick import LATEST, choose
+from cli.job.choosing import Wanted
+from cli.job.targets import Words, find
 from cli.selection import Current
 from reconciler.cluster import Cluster
-from reconciler.errors import JobqError, NotFound, UsageError
-from reconciler.kinds import JOB, WORKLOAD
+from reconciler.errors import JobqError, UsageError
 
 EXAMPLES = """
   jobq why train-x7k2p
@@ -86,26 +85,13 @@ def _ask(word: str, project: str, kubeconfig: str, context: str) -> Mapping[str,
 
 def recorded(cluster: Cluster, current: Current, word: str) -> Mapping[str, object]:
     """The evidence about the job that a word means. Raises: NotFound, UsageError, ClusterError."""
+    words = Words([word], all=False, wanted=Wanted(), everyone=False)
     found, around = selection.together(
-        lambda: _find(cluster, current, word), lambda: gathering.surroundings(cluster, current.entry)
+        lambda: find(cluster, current, words), lambda: gathering.surroundings(cluster, current.entry)
     )
-    return gathering.gather(cluster, current, found, around)
-
-
-def _find(cluster: Cluster, current: Current, word: str) -> AnyJob:
-    """The job: at once by its whole name, else among all. Raises: NotFound, UsageError."""
-    namespace = current.entry.namespace
-    if word != LATEST:
-        try:
-            return AnyJob(JOB, cluster.get(JOB, word, namespace=namespace), None)
-        except NotFound:
-            pass
-    jobs, workloads = selection.together(
-        lambda: cluster.list(JOB, namespace=namespace).items, lambda: cluster.list(WORKLOAD, namespace=namespace).items
-    )
-    found = {one.uid: one for one in joined(jobs, workloads)}
-    chosen = choose([one.body for one in found.values()], word, current.caller.name, current.entry.name)
-    return found[chosen["metadata"]["uid"]]
+    if found.missing:
+        raise found.missing[0]
+    return gathering.gather(cluster, current, found.jobs[0], around)
 
 
 def _read(place: str) -> Mapping[str, object]:
