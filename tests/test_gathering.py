@@ -39,7 +39,7 @@ POD = {
             "args": [SECRET],
             "env": [
                 {"name": "TOKEN", "value": SECRET},
-                {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "wandb"}}},
+                {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "x"}}},
             ],
             "livenessProbe": {"exec": {"command": [SECRET]}},
             "lifecycle": {"preStop": {"exec": {"command": [SECRET]}}},

@@ -1,6 +1,7 @@
 """Why jobs are as they are, on a real control plane: asked by a member, saved, and explained again from the file."""
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,7 @@ def bench(plane: Plane, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     yield set_up
     for one in made:
         one.admin.delete(NAMESPACE, one.stage.project)
+        one.admin.delete(CLUSTER_QUEUE, one.queue)
 
 
 def _moved(stage: Stage, queue: str, **entry: str) -> Stage:
@@ -266,25 +268,26 @@ def test_pods(bench: Callable[..., Bench]) -> None:
 
 def test_admission_checks(bench: Callable[..., Bench]) -> None:
     """A check that hasn't agreed is named with its message; one that said no ends it for good."""
-    own = bench(checks=("why-grow",))
-    check = {"apiVersion": CHECK.api_version, "kind": CHECK.kind, "metadata": {"name": "why-grow"}}
+    name = f"grow-{uuid.uuid4().hex[:8]}"
+    own = bench(checks=(name,))
+    check = {"apiVersion": CHECK.api_version, "kind": CHECK.kind, "metadata": {"name": name}}
     own.admin.create(CHECK, check | {"spec": {"controllerName": "example.org/nobody"}})
     with own.stage.plane.api() as api:
         active = {"type": "Active", "status": "True", "reason": "Active", "message": "", "observedGeneration": 1}
         status = {"conditions": [active | {"lastTransitionTime": "2027-01-15T10:00:00Z"}]}
-        _merge(api, "/apis/kueue.x-k8s.io/v1beta2/admissionchecks/why-grow/status", {"status": status})
+        _merge(api, f"/apis/kueue.x-k8s.io/v1beta2/admissionchecks/{name}/status", {"status": status})
     try:
         own.submit("train", gpus=1)
         own.told("train", Code.ADMISSION_CHECK_PENDING)
         own.check("train", "Pending", "no capacity in zone b")
         pending = own.told("train", Code.ADMISSION_CHECK_PENDING)
-        assert own.says("train", "the admission check why-grow: no capacity in zone b")
+        assert own.says("train", f"the admission check {name}: no capacity in zone b")
         assert "It holds 1 GPU meanwhile" in pending.sentence
         own.check("train", "Rejected", "not sold here")
-        assert "why-grow" in own.told("train", Code.ADMISSION_CHECK_REJECTED).sentence
+        assert name in own.told("train", Code.ADMISSION_CHECK_REJECTED).sentence
         assert "not sold here" in own.ask("train").sentence
     finally:
-        own.admin.delete(CHECK, "why-grow")
+        own.admin.delete(CHECK, name)
 
 
 def test_command(bench: Callable[..., Bench]) -> None:
