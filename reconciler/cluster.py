@@ -21,6 +21,8 @@ class Resource:
     namespaced: bool = True
     metadata_only: bool = False
     """Lists bring each object's metadata and nothing else."""
+    shape: type | None = None
+    """A TypedDict: lists bring of each object what it names and nothing else; for kinds of which there are many."""
 
     @property
     def api_version(self) -> str:

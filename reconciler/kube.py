@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
@@ -33,6 +34,8 @@ from reconciler.reaching.transport import Transport
 from reconciler.reaching.trouble import no_answer, valid_until
 
 PAGE = 500
+LARGE_PAGE = 20_000
+"""Where little is kept of each object. Of custom resources the server reads a second page several times as slowly."""
 LISTS = 4
 """How often one LIST may start again after a 410 before it is given up."""
 CONNECT_SECONDS = 5
@@ -84,6 +87,18 @@ class _Status(msgspec.Struct):
 
 
 _page = msgspec.json.Decoder(_Page)
+
+
+@cache
+def _decoder(shape: type | None) -> "msgspec.json.Decoder[Any]":
+    """Of a page whose items have that shape: what it doesn't name is passed over, which is several times as quick."""
+    if shape is None:
+        return _page
+    items: Any = list[shape] | None  # type: ignore[valid-type]
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [("metadata", _ListMeta), ("items", items, None)]
+    return msgspec.json.Decoder(msgspec.defstruct("ShapedPage", fields))
+
+
 _line = msgspec.json.Decoder(_WatchLine)
 _status = msgspec.json.Decoder(_Status)
 _body = msgspec.json.Decoder(dict[str, Any])
@@ -144,7 +159,7 @@ class KubeCluster:
 
     def list(self, resource: Resource, *, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
         """All pages; items lack ``apiVersion`` and ``kind``, as the API sends them. Raises: ClusterError."""
-        query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
+        query = {"limit": str(LARGE_PAGE if resource.shape else PAGE), "labelSelector": labels, "fieldSelector": fields}
         for attempt in range(LISTS):
             try:
                 return self._pages(resource, namespace, query)
@@ -156,11 +171,13 @@ class KubeCluster:
     def _pages(self, resource: Resource, namespace: str, query: Mapping[str, str]) -> Listing:
         doing, path = _listing_of(resource, namespace), _path(resource, namespace)
         accept = _METADATA if resource.metadata_only else _JSON
-        page = self._decode(doing, self._ask("GET", path, doing, query=query, accept=accept), _page)
-        items, first = page.items or [], page.metadata
+        decoder = _decoder(resource.shape)
+        page = self._decode(doing, self._ask("GET", path, doing, query=query, accept=accept), decoder)
+        items: list[Body] = page.items or []
+        first = page.metadata
         while page.metadata.next:
             more = {**query, "continue": page.metadata.next}
-            page = self._decode(doing, self._ask("GET", path, doing, query=more, accept=accept), _page)
+            page = self._decode(doing, self._ask("GET", path, doing, query=more, accept=accept), decoder)
             items += page.items or ()
         return Listing(items, first.resourceVersion)
 

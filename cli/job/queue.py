@@ -16,9 +16,10 @@ from cli.fit.words import cores
 from cli.job.positions import read_positions
 from cli.job.reading import Found, read_others
 from cli.job.rows import amount_of
+from cli.job.shapes import JOBS, WORKLOADS
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import Forbidden, NotFound
-from reconciler.kinds import CLUSTER_QUEUE, JOB, LOCAL_QUEUE, WORKLOAD
+from reconciler.kinds import CLUSTER_QUEUE, LOCAL_QUEUE
 
 EXAMPLES = """
   jobq queue
@@ -82,11 +83,11 @@ def queue(
 def _read(cluster: Cluster, entry: Entry) -> tuple[Found, Sequence[Body], Body | None, Body | None]:
     """Jobs and positions, Workloads, LocalQueue and ClusterQueue, side by side. Raises: ClusterError."""
     with ThreadPoolExecutor(4) as pool:
-        jobs = pool.submit(cluster.list, JOB, namespace=entry.namespace)
+        jobs = pool.submit(cluster.list, JOBS, namespace=entry.namespace)
         places = pool.submit(read_positions, cluster, entry.namespace, entry.queue)
         local = pool.submit(_readable, lambda: cluster.get(LOCAL_QUEUE, entry.queue, namespace=entry.namespace))
         theirs = pool.submit(_readable, lambda: cluster.get(CLUSTER_QUEUE, entry.cluster_queue))
-        workloads = cluster.list(WORKLOAD, namespace=entry.namespace).items
+        workloads = cluster.list(WORKLOADS, namespace=entry.namespace).items
         others = read_others(cluster, entry.namespace, workloads)
         known = {(entry.namespace, name): one for name, one in places.result().of.items()}
         found = Found(joined(jobs.result().items, workloads, others, clock.now()), known, places.result().problem)

@@ -9,9 +9,9 @@ from cli.catalogue import Caller, Entry, read_catalogue, role_in
 from cli.explain.jobs import AnyJob, joined, other_kinds
 from cli.explain.standing import Position
 from cli.job.positions import Positions, read_positions
+from cli.job.shapes import JOBS, WORKLOADS
 from reconciler.cluster import Body, Cluster, Resource
 from reconciler.errors import Forbidden, NotFound
-from reconciler.kinds import JOB, WORKLOAD
 
 _NOTHING = Positions({})
 
@@ -29,9 +29,9 @@ class Found:
 def read_jobs(cluster: Cluster, entry: Entry, *, positions: bool) -> Found:
     """A project's jobs: three LISTs side by side, and one more for each other kind of job. Raises: ClusterError."""
     with ThreadPoolExecutor(2) as pool:
-        jobs = pool.submit(cluster.list, JOB, namespace=entry.namespace)
+        jobs = pool.submit(cluster.list, JOBS, namespace=entry.namespace)
         places = pool.submit(read_positions, cluster, entry.namespace, entry.queue) if positions else None
-        workloads = cluster.list(WORKLOAD, namespace=entry.namespace).items
+        workloads = cluster.list(WORKLOADS, namespace=entry.namespace).items
         others = read_others(cluster, entry.namespace, workloads)
         found = joined(jobs.result().items, workloads, others, clock.now())
         placed = places.result() if places else _NOTHING
@@ -69,7 +69,7 @@ def _metadata(cluster: Cluster, kind: Resource, namespace: str) -> Sequence[Body
 
 def _of_all(cluster: Cluster, entries: Sequence[Entry]) -> Found:
     known = {entry.namespace for entry in entries}
-    jobs, workloads = selection.together(lambda: cluster.list(JOB), lambda: cluster.list(WORKLOAD))
+    jobs, workloads = selection.together(lambda: cluster.list(JOBS), lambda: cluster.list(WORKLOADS))
     bodies = [one for one in jobs.items if one["metadata"]["namespace"] in known]
     theirs = [one for one in workloads.items if one["metadata"]["namespace"] in known]
     return Found(joined(bodies, theirs, read_others(cluster, "", theirs), clock.now()))
