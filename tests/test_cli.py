@@ -113,6 +113,7 @@ WRONG = [
     (["submit"], 2, "no command to run", "-- python train.py"),
     (["submit", "--"], 2, "nothing stands after --", "-- python train.py"),
     (["submit", "train.py", "--lr", "a b"], 2, "there is no file 'train.py' here", "-- train.py --lr 'a b'"),
+    (["submit", "x" * 5000], 2, "stands where options do", "goes after --"),
     (["submit", "python", "x"], 2, "'python' stands where options do", "-- python x"),
     (["submit", "train.py", "--dry-run", "--", "x"], 2, "there is no file", "-- train.py --dry-run -- x"),
     (["submit", "--name", "--", "python"], 2, "--name has no value", ""),

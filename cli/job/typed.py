@@ -1,5 +1,6 @@
 """What stands on a `submit` command line: where its options end, and which form of work follows."""
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -47,11 +48,11 @@ def work_of(words: Sequence[str]) -> Work:
         if not words[1:]:
             raise UsageError("nothing stands after --", hint=_FORM)
         return script.command(words[1:])
-    path = Path(words[0])
-    if not path.is_file():
-        what = f"there is no file {words[0]!r} here" if "." in path.name else f"{words[0]!r} stands where options do"
+    if not _is_file(words[0]):
+        named = "." in Path(words[0]).name
+        what = f"there is no file {words[0]!r} here" if named else f"{words[0]!r} stands where options do"
         raise UsageError(what, hint=f"what runs goes after --: jobq submit [OPTIONS] -- {shlex.join(words)}")
-    return script.script(words[0], read_file(words[0], MOST_BYTES), words[1:])
+    return script.script(words[0].replace(os.sep, "/"), read_file(words[0], MOST_BYTES), words[1:])
 
 
 def read_file(path: str, most: int) -> bytes:
@@ -80,14 +81,13 @@ def not_in_image(work: Work, *, provided: bool) -> Sequence[str]:
     """Words of the command that name files of this machine, which the image doesn't have."""
     if work.files or provided:
         return ()
-    return [word for word in work.command if _is_local(word)]
+    return [word for word in work.command if not Path(word).is_absolute() and _is_file(word)]
 
 
-def _is_local(word: str) -> bool:
-    path = Path(word)
+def _is_file(word: str) -> bool:
     try:
-        return not path.is_absolute() and path.is_file()
-    except (OSError, ValueError):  # too long for a name
+        return Path(word).is_file()
+    except (OSError, ValueError):  # too long for a name, or none at all
         return False
 
 
