@@ -162,6 +162,11 @@ FollowSubmitted = Annotated[bool, Option("--follow", "-F", help="Show the log un
 Follow = Annotated[bool, Option("--follow", "-f", help="Wait for the job to start, then show the log until it ends.")]
 Timeout = Annotated[str | None, Option("--timeout", metavar="DURATION", help="Wait no longer than this: 30m.")]
 Tail = Annotated[int | None, Option("--tail", metavar="LINES", min=0, help="Only this many lines from the end.")]
+PrintedSince = Annotated[
+    str | None, Option("--since", metavar="DURATION", help="Only what was printed since then: 10m.")
+]
+AllAttempts = Annotated[bool, Option("--all", help="Earlier attempts too, where their pods are still there.")]
+Previous = Annotated[bool, Option("--previous", help="The attempt before the last one.")]
 Timestamps = Annotated[bool, Option("--timestamps", help="Each line's time in front of it.")]
 
 # the projects repository

@@ -142,8 +142,9 @@ class Cluster(Protocol):
         since_seconds: int | None = None,
         since_time: str = "",
         timestamps: bool = False,
+        previous: bool = False,
     ) -> Iterator[bytes]:
-        """A container's output, in pieces as they come; with ``follow`` until the container ends."""
+        """A container's output as it comes; an empty piece first, once connected. ``follow``: until its end."""
 
     def cut(self) -> None:
         """End every watch and log that is open now, from any thread: whoever reads one sees its end."""

@@ -269,8 +269,9 @@ class KubeCluster:
         since_seconds: int | None = None,
         since_time: str = "",
         timestamps: bool = False,
+        previous: bool = False,
     ) -> Iterator[bytes]:
-        """The container's bytes as they come. Raises: ClusterError, also where the connection is cut in between."""
+        """An empty piece, then the container's bytes. Raises: ClusterError, also where the connection is cut."""
         query = {
             "container": container,
             "follow": "true" if follow else "",
@@ -278,10 +279,12 @@ class KubeCluster:
             "sinceSeconds": "" if since_seconds is None else str(since_seconds),
             "sinceTime": since_time,
             "timestamps": "true" if timestamps else "",
+            "previous": "true" if previous else "",
         }
         doing = f"read the log of {_named(namespace, pod)}"
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
         with self._stream(path, doing, query, None if follow else ANSWER_SECONDS) as answer, self._answering(doing):
+            yield b""
             yield from _pieces(answer)
 
     def exec(

@@ -145,6 +145,7 @@ class FakeCluster:
         since_seconds: int | None = None,
         since_time: str = "",
         timestamps: bool = False,
+        previous: bool = False,
     ) -> Iterator[bytes]:
         """No pod runs here."""
         raise NotImplementedError

@@ -97,8 +97,12 @@ class Stage:
 
     def pod(self, job: str) -> str:
         """The name of a job's pod, the first of several."""
+        return self.pods(job)[0]
+
+    def pods(self, job: str) -> list[str]:
+        """The names of a job's pods."""
         found = self.admin.list(POD, namespace=self.project, labels=f"job-name={job}").items
-        return min(str(pod["metadata"]["name"]) for pod in found)
+        return sorted(str(pod["metadata"]["name"]) for pod in found)
 
     def environment(self, user: str = KIM, groups: Sequence[str] = ()) -> dict[str, str]:
         """What a person's shell has."""

@@ -263,6 +263,20 @@ def test_framer_keeps_unfinished_lines() -> None:
     assert framer.finish(FIRST_NS) == b""
 
 
+def test_framer_hands_on_what_has_no_end() -> None:
+    """A part of a line is joined with what comes after it, or ended with the output."""
+    framer = Framer("stdout")
+    framer.feed(b"10%", FIRST_NS)
+    text, count = framer.part(FIRST_NS)
+    assert (text.split(maxsplit=1)[1], count) == (b"stdout P 10%\n", 1)
+    assert framer.part(FIRST_NS) == (b"", 0)
+    assert framer.feed(b"20%\n", FIRST_NS)[0].endswith(b" stdout F 20%\n")
+    assert framer.finish(FIRST_NS) == b""
+    framer.feed(b"30%", FIRST_NS)
+    framer.part(FIRST_NS)
+    assert framer.finish(FIRST_NS).endswith(b" stdout F \n")
+
+
 def test_framer_cuts_long_lines(tmp_path: Path) -> None:
     """A line longer than the limit is stored in parts, and read as it was written."""
     line = bytes(33 + number % 90 for number in range(3 * LONGEST_LINE_BYTES + 5)) + b"\n"

@@ -6,105 +6,136 @@ from dataclasses import dataclass, field
 from cli import clock, console
 from cli.explain import waiting
 from cli.explain.status import status_of
-from cli.job import live
+from cli.job import live, pods
 from cli.job.fate import Fate, fate_of, sources, workload_of
 from cli.job.live import Source, View
+from cli.job.tailing import Outlet, Shown, Tails
 from reconciler.cluster import Body, Cluster
-from reconciler.errors import NotFound, Rejected
 from reconciler.kinds import POD
+from reconciler.wording import counted
 
 WORTH_TELLING_SECONDS = 0.5
 """What a job only passes through isn't said."""
-JOB_POD = "batch.kubernetes.io/controller-uid"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """How much of a log is shown."""
+class Wish:
+    """Whose logs are shown, and which part."""
 
-    tail: int | None = None
-    timestamps: bool = False
+    shown: Shown = field(default_factory=Shown)
+    index: int | None = None
+    pod: str = ""
+    all: bool = False
+    """Earlier attempts too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How the job stands, and whether its logs were followed to their ends."""
+
+    fate: Fate
+    complete: bool
+
+    @property
+    def code(self) -> int:
+        """The exit code: the job's fate."""
+        return self.fate.code
 
 
 @dataclass(slots=True)
 class _Follower:
     cluster: Cluster
     job: Body
-    shown: Shown | None
+    wish: Wish | None
     told: str = ""
-    unread: str = ""
+    gone: str = ""
     next: tuple[str, float] = ("", 0.0)
-    seen: set[str] = field(default_factory=set)
+    tails: Tails | None = None
+    begun: bool = False
+
+    def __post_init__(self) -> None:
+        if self.wish:
+            alone = not pods.is_parallel(self.job) or self.wish.index is not None or bool(self.wish.pod)
+            outlet = Outlet(prefixed=not alone)
+            self.tails = Tails(self.cluster, self.wish.shown, outlet, lambda pod: pods.prefix(pod, self.job))
 
     @property
     def name(self) -> str:
         return str(self.job["metadata"]["name"])
 
-    def show(self, pods: Sequence[Body]) -> None:
-        """Print each pod's log to its end, once."""
-        for pod in in_order(pods):
-            uid = pod["metadata"]["uid"]
-            if self.shown and uid not in self.seen and waiting.has_started(pod) and self._print(pod, self.shown):
-                self.seen.add(uid)
+    def show(self, found: Sequence[Body]) -> None:
+        """Begin with the logs of pods that have begun."""
+        if not (self.tails and self.wish):
+            return
+        self.tails.check()
+        begun = [pod for pod in pods.in_order(found) if waiting.has_started(pod)]
+        there = pods.matching(begun, self.wish.index, self.wish.pod)
+        first, self.begun = not self.begun, True
+        if first and not self.wish.all:
+            earlier = pods.earlier(there, self.job)
+            self.tails.seen |= {pod["metadata"]["uid"] for pod in earlier}
+            if earlier:
+                console.talk(f"{counted(len(earlier), 'earlier attempt')} not shown; --all shows all")
+        for pod in there:
+            self.tails.add(pod, whole=not first)
 
-    def tell(self, fate: Fate, view: View, pods: Sequence[Body]) -> None:
+    def tell_gone(self, workload: Body | None) -> None:
+        """Say, whenever there is another one, that an attempt's log can't be had any more."""
+        text = pods.tell_gone(workload)
+        if self.tails and text != self.gone:
+            console.talk(f"{self.name}: {text}")
+        self.gone = text
+
+    def tell(self, fate: Fate, view: View, found: Sequence[Body]) -> None:
         """Say what it waits for, whenever that changes, and how it ended."""
         if fate.ended:
-            why = next(filter(None, map(waiting.end_of, reversed(in_order(pods)))), "")
+            why = next(filter(None, map(waiting.end_of, reversed(pods.in_order(found)))), "")
         else:
-            why = waiting.reason(workload_of(view, self.job["metadata"]["uid"]), pods)
+            why = waiting.reason(workload_of(view, self.job["metadata"]["uid"]), found)
         text = f"{self.name}: {fate}{f': {why}' if why else ''}"
         if text != self.next[0]:
             self.next = (text, clock.elapsed())
         lasted = clock.elapsed() - self.next[1] >= WORTH_TELLING_SECONDS
-        if text != self.told and (fate.ended or (lasted and not self.seen)):
+        shows = self.tails is not None and bool(self.tails.seen)
+        if text != self.told and (fate.ended or (lasted and not shows)):
             console.talk(console.plain(text))
             self.told = text
 
-    def _print(self, pod: Body, shown: Shown) -> bool:
-        meta = pod["metadata"]
-        tail = None if self.seen else shown.tail
-        try:
-            for piece in self.cluster.log(
-                meta["name"], namespace=meta["namespace"], follow=True, tail=tail, timestamps=shown.timestamps
-            ):
-                console.out_bytes(piece)
-        except (NotFound, Rejected) as error:  # not yet readable, or already gone: the next look tells
-            self.unread = str(error)
-            return False
-        self.unread = ""
-        return True
+    def finish(self, found: Sequence[Body], until: float | None) -> None:
+        """Show the last pods too, and wait until all logs have come. Raises: NotFound where none was meant."""
+        self.show(found)
+        if self.tails and self.wish:
+            if not self.tails.seen:
+                pods.narrowed(found, self.job, self.wish.index, self.wish.pod)
+            self.tails.finish(until)
+
+    def end(self) -> None:
+        """Read no more."""
+        if self.tails:
+            self.tails.end()
 
 
-def follow(cluster: Cluster, job: Body, *, shown: Shown | None, until: float | None = None) -> Fate:
-    """Tell, and show the log (not where ``shown`` is None), until the job ends or ``until``. Raises: ClusterError."""
-    follower = _Follower(cluster, job, shown)
+def follow(cluster: Cluster, job: Body, *, wish: Wish | None, until: float | None = None) -> Followed:
+    """Tell, and show the logs (not where ``wish`` is None), until the job ends or ``until``. Raises: ClusterError."""
+    follower = _Follower(cluster, job, wish)
     namespace = job["metadata"]["namespace"]
     fate = Fate(status_of(job, None))
-    for view in live.watch(cluster, namespace, [*sources([job]), pods_of(job)], until=until):
-        fate = fate_of(view, job)
-        if fate.ended:
-            pods = _last_pods(cluster, job)
-            follower.show(pods)
-            if follower.unread:
-                console.talk(console.plain(follower.unread))
-            follower.tell(fate, view, pods)
-            break
-        follower.show(view.all(POD))
-        follower.tell(fate, view, view.all(POD))
-    return fate
+    try:
+        for view in live.watch(cluster, namespace, [*sources([job]), pods_of(job)], until=until):
+            fate = fate_of(view, job)
+            follower.tell_gone(workload_of(view, job["metadata"]["uid"]))
+            if fate.ended:
+                last = pods.of_job(cluster, job)  # a short job's end may be known before its pod is
+                follower.finish(last, until)
+                follower.tell(fate, view, last)
+                break
+            follower.show(view.all(POD))
+            follower.tell(fate, view, view.all(POD))
+    finally:
+        follower.end()
+    return Followed(fate, follower.tails is None or follower.tails.complete)
 
 
 def pods_of(job: Body) -> Source:
     """The pods of a job, whatever their names."""
-    return Source(POD, labels=f"{JOB_POD}={job['metadata']['uid']}")
-
-
-def in_order(pods: Sequence[Body]) -> Sequence[Body]:
-    """Oldest first."""
-    return sorted(pods, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
-
-
-def _last_pods(cluster: Cluster, job: Body) -> Sequence[Body]:
-    """A short job's end may be known before its pod is."""
-    return cluster.list(POD, namespace=job["metadata"]["namespace"], labels=pods_of(job).labels).items
+    return Source(POD, labels=f"{pods.JOB_POD}={job['metadata']['uid']}")

@@ -1,23 +1,29 @@
 """``jobq logs``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import typer
 
 from cli import console, options, selection
 from cli.connection import connect
+from cli.exits import Exit
 from cli.explain import waiting
-from cli.explain.jobs import JOB_UID
 from cli.explain.status import ENDED, status_of
-from cli.job import following
-from cli.job.following import Shown
+from cli.job import following, pods
+from cli.job.following import Wish
+from cli.job.lines import Lines
 from cli.job.pick import pick
+from cli.job.tailing import Shown
+from cli.submission import amount
 from reconciler.cluster import Body, Cluster
-from reconciler.errors import JobqError
-from reconciler.kinds import POD, WORKLOAD
+from reconciler.errors import JobqError, NotFound, UsageError
+from reconciler.wording import counted
 
 EXAMPLES = """
   jobq logs train-x7k2p
   jobq logs -f @latest
   jobq logs --tail 20 --timestamps train
+  jobq logs -f --index 3 sweep
 """
 
 
@@ -27,45 +33,108 @@ def logs(
     project: options.ProjectName = "",
     follow: options.Follow = False,
     tail: options.Tail = None,
+    since: options.PrintedSince = None,
     timestamps: options.Timestamps = False,
+    previous: options.Previous = False,
+    index: options.Index = None,
+    pod: options.PodName = "",
+    every: options.AllAttempts = False,
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
 ) -> None:
-    """Show what a job has printed. Its words are on stdout byte for byte; ours are on stderr."""
+    """Show what a job has printed. Its words are on stdout, ours on stderr.
+
+    One pod's output is shown byte for byte. With several, each line has its pod's index in front, and every state of
+    a progress bar is a line. With --follow a cut connection is mended without losing or doubling a line; the exit code
+    is 1 where that can't be.
+    """
+    if previous and (follow or every):
+        raise UsageError("--previous shows an attempt that is over", hint="leave out --follow and --all")
+    seconds = None if since is None else amount.time_limit(since, "--since")
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
     found = pick(cluster, current.entry.namespace, job, current.caller.name)
+    wish = Wish(Shown(tail, seconds, timestamps), index, pod, all=every)
     if follow:
-        following.follow(cluster, found, shown=Shown(tail, timestamps))
-        return
-    pod = _newest(cluster, found)
-    for piece in cluster.log(
-        pod["metadata"]["name"], namespace=current.entry.namespace, tail=tail, timestamps=timestamps
-    ):
-        console.out_bytes(piece)
-
-
-def _newest(cluster: Cluster, job: Body) -> Body:
-    """The pod whose log is shown. Raises: JobqError, saying how the job fares, where none has one."""
-    source = following.pods_of(job)
-    pods = cluster.list(POD, namespace=job["metadata"]["namespace"], labels=source.labels).items
-    started = [pod for pod in following.in_order(pods) if waiting.has_started(pod)]
+        raise typer.Exit(_follow(cluster, found, wish))
+    there, workload = selection.together(lambda: pods.of_job(cluster, found), lambda: pods.workload_of(cluster, found))
+    if gone := pods.tell_gone(workload):
+        console.talk(f"{found['metadata']['name']}: {gone}")
+    started = [one for one in there if waiting.has_started(one)]
     if not started:
-        raise _nothing(cluster, job, pods)
-    if started[1:]:
-        console.talk(f"the last of {len(started)} attempts")
-    return started[-1]
+        raise _nothing(found, workload, there)
+    wanted = pods.narrowed(started, found, index, pod)
+    if previous:
+        _show_previous(cluster, found, wanted, wish.shown)
+    else:
+        _show(cluster, found, wanted, wish)
 
 
-def _nothing(cluster: Cluster, job: Body, pods: Sequence[Body]) -> JobqError:
-    meta = job["metadata"]
-    workloads = cluster.list(WORKLOAD, namespace=meta["namespace"], labels=f"{JOB_UID}={meta['uid']}").items
-    workload = workloads[0] if workloads else None
-    status = status_of(job, workload)
-    why = waiting.reason(workload, pods)
+def _follow(cluster: Cluster, job: Body, wish: Wish) -> int:
+    try:
+        return Exit.DONE if following.follow(cluster, job, wish=wish).complete else Exit.ERROR
+    except KeyboardInterrupt:
+        name = job["metadata"]["name"]
+        console.talk(f"{name} goes on; `jobq logs -f {name}` follows it again")
+        raise
+
+
+def _show(cluster: Cluster, job: Body, wanted: Sequence[Body], wish: Wish) -> None:
+    """What has been printed so far, of one pod after the other."""
+    earlier = pods.earlier(wanted, job)
+    if earlier and not wish.all:
+        console.talk(f"{counted(len(earlier), 'earlier attempt')} not shown; --all shows all")
+        wanted = [pod for pod in wanted if pod not in earlier]
+    for pod in sorted(wanted, key=lambda pod: (pods.index(pod) or 0, pod["metadata"]["creationTimestamp"])):
+        prefix = pods.prefix(pod, job) if wanted[1:] else ""
+        _print(prefix, _log(cluster, pod, wish.shown))
+
+
+def _show_previous(cluster: Cluster, job: Body, wanted: Sequence[Body], shown: Shown) -> None:
+    """The run before the last one in the same pod, or else the pod before the last one. Raises: NotFound."""
+    if len({pods.prefix(pod, job) for pod in wanted}) > 1:
+        raise UsageError(f"{job['metadata']['name']} has several pods at once", hint="name one by --index or --pod")
+    last = pods.in_order(wanted)[-1]
+    if pods.restarts(last):
+        _print("", _log(cluster, last, shown, previous=True))
+        return
+    before = pods.earlier(wanted, job)
+    if not before:
+        raise NotFound(
+            f"{job['metadata']['name']} has no earlier attempt whose log is still there",
+            hint="the log of an attempt that was evicted or stopped goes with its pod",
+        )
+    _print("", _log(cluster, before[-1], shown))
+
+
+def _log(cluster: Cluster, pod: Body, shown: Shown, *, previous: bool = False) -> Iterable[bytes]:
+    meta = pod["metadata"]
+    return cluster.log(
+        meta["name"],
+        namespace=meta["namespace"],
+        container=pods.container(pod),
+        tail=shown.tail,
+        since_seconds=shown.since_seconds,
+        timestamps=shown.timestamps,
+        previous=previous,
+    )
+
+
+def _print(prefix: str, pieces: Iterable[bytes]) -> None:
+    lines = Lines()
+    for piece in pieces:
+        console.out_bytes(lines.feed(prefix, piece) if prefix else piece)
+    if prefix:
+        console.out_bytes(lines.flush(prefix))
+
+
+def _nothing(job: Body, workload: Body | None, there: Sequence[Body]) -> JobqError:
+    """How the job fares that has no log."""
+    name, status = job["metadata"]["name"], status_of(job, workload)
+    why = waiting.reason(workload, there)
     if status in ENDED:
-        return JobqError(f"{meta['name']} is {status}: its pods are gone, and their logs with them")
+        return JobqError(f"{name} is {status}: its pods are gone, and their logs with them")
     return JobqError(
-        f"{meta['name']} has printed nothing yet: it is {status}{f' ({why})' if why else ''}",
-        hint=f"`jobq logs -f {meta['name']}` waits until it does",
+        f"{name} has printed nothing yet: it is {status}{f' ({why})' if why else ''}",
+        hint=f"`jobq logs -f {name}` waits until it does",
     )

@@ -35,18 +35,70 @@ def container(pod: Body) -> str:
     return str(pod["spec"]["containers"][0]["name"])
 
 
-def narrowed(pods: Sequence[Body], job: Body, wanted: int | None, name: str) -> Sequence[Body]:
-    """Those of that index and that name. Raises: NotFound where the job has pods, but none of those."""
-    found = [
+def is_parallel(job: Body) -> bool:
+    """Whether several pods of it may run at once, or stand for different tasks."""
+    spec = job["spec"]
+    indexed = spec.get("completionMode") == "Indexed"
+    return int(spec.get("parallelism", 1)) > 1 or (indexed and int(spec.get("completions", 1)) > 1)
+
+
+def prefix(pod: Body, job: Body) -> str:
+    """What stands before a pod's lines, the same for all attempts at one task; empty where there is but one."""
+    if not is_parallel(job):
+        return ""
+    number = index(pod)
+    return f"[{pod['metadata']['name'].rpartition('-')[2] if number is None else number}] "
+
+
+def earlier(pods: Sequence[Body], job: Body) -> Sequence[Body]:
+    """Those that a later pod was made for again."""
+    latest = {prefix(pod, job): pod for pod in in_order(pods)}
+    return [pod for pod in pods if pod is not latest[prefix(pod, job)]]
+
+
+def matching(pods: Sequence[Body], wanted: int | None, name: str) -> Sequence[Body]:
+    """Those of that index and that name, where one is wanted."""
+    return [
         pod
         for pod in pods
         if (wanted is None or index(pod) == wanted) and (not name or pod["metadata"]["name"] == name)
     ]
+
+
+def status(pod: Body) -> Body:
+    """What is known of its container."""
+    name = container(pod)
+    found = pod.get("status", {}).get("containerStatuses", ())
+    return next((one for one in found if one["name"] == name), {})
+
+
+def restarts(pod: Body) -> int:
+    """How often its container was run again."""
+    return int(status(pod).get("restartCount", 0))
+
+
+def narrowed(pods: Sequence[Body], job: Body, wanted: int | None, name: str) -> Sequence[Body]:
+    """The same. Raises: NotFound where the job has pods, but none of those."""
+    found = matching(pods, wanted, name)
     if pods and not found:
         what = f"named {name!r}" if name else f"of index {wanted}"
-        there = sorted({str(index(pod)) for pod in pods} if not name else {pod["metadata"]["name"] for pod in pods})
-        raise NotFound(f"{job['metadata']['name']} has no pod {what}", hint=f"there are: {', '.join(there)}")
+        there = {pod["metadata"]["name"] if name else str(index(pod)) for pod in pods}
+        hint = f"there are: {', '.join(sorted(there))}" if is_parallel(job) or name else "it is no array"
+        raise NotFound(f"{job['metadata']['name']} has no pod {what}", hint=hint)
     return found
+
+
+def gone_attempts(workload: Body | None) -> int:
+    """How often its pods were taken away, and their logs with them: evicted, preempted, stopped."""
+    found = ((workload or {}).get("status", {}).get("schedulingStats") or {}).get("evictions") or ()
+    return sum(int(one.get("count", 0)) for one in found)
+
+
+def tell_gone(workload: Body | None) -> str:
+    """The sentence about them; empty where there are none."""
+    count = gone_attempts(workload)
+    them = "an earlier attempt is" if count == 1 else f"{count} earlier attempts are"
+    return f"{them} gone, with all they printed: evicted or stopped" if count else ""
 
 
 def running(cluster: Cluster, job: Body, wanted: int | None, name: str) -> tuple[Body, int]:

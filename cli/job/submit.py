@@ -7,7 +7,7 @@ import typer
 from cli import clock, console, options
 from cli.connection import connect
 from cli.explain.status import GATE
-from cli.job.following import Shown
+from cli.job.following import Wish
 from cli.job.following import follow as follow_job
 from cli.job.ground import survey
 from cli.job.prepared import Notices, env_files, from_manifest, from_words
@@ -119,7 +119,7 @@ def submit(
         _show(made, work.hidden, notices, output)
     if wait or follow:
         until = None if seconds is None else clock.elapsed() + seconds
-        raise typer.Exit(_follow(cluster, made.job, Shown() if follow else None, until, _asked(ground.current)))
+        raise typer.Exit(_follow(cluster, made.job, Wish() if follow else None, until, _asked(ground.current)))
 
 
 def _one_flavor(flavor: str | None, of_gpus: str | None) -> str | None:
@@ -166,10 +166,10 @@ def _asked(current: Current) -> str:
     return f" -p {current.entry.name}" if current.origin == "--project" else ""
 
 
-def _follow(cluster: Cluster, made: Body, shown: Shown | None, until: float | None, project: str) -> int:
+def _follow(cluster: Cluster, made: Body, wish: Wish | None, until: float | None, project: str) -> int:
     name = made["metadata"]["name"]
     try:
-        return follow_job(cluster, made, shown=shown, until=until).code
+        return follow_job(cluster, made, wish=wish, until=until).code
     except KeyboardInterrupt:
         console.talk(f"{name} goes on; `jobq logs -f{project} {name}` follows it again")
         raise

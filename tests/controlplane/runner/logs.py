@@ -20,21 +20,24 @@ TIME_LENGTH = len("2026-01-01T00:00:00.000000000Z")
 TEXT_AT = TAG_AT + len("F ")
 LONGEST_LINE_BYTES = 16 * 1024  # containerd's; longer lines are cut into parts tagged P
 BLOCK_BYTES = 64 * 1024
+UNFINISHED_S = 0.2  # CRI-O hands on at once what has no end yet, containerd never; readers should see it
 
 
 # Writing -----------------------------------------------------------------------------------------------------------
 
 
 class Framer:
-    """Turns the output of one stream into CRI lines; an unfinished line waits for its end."""
+    """Turns the output of one stream into CRI lines; an unfinished line waits for its end, or becomes a part."""
 
     def __init__(self, stream: str) -> None:
         self._stream = stream
         self._rest = b""
+        self._is_open = False
 
     def feed(self, data: bytes, first_ns: int) -> tuple[bytes, int]:
         """The lines completed by data, and how many; the first gets the given time, each next one nanosecond more."""
         *lines, self._rest = (self._rest + data).split(b"\n")
+        self._is_open = self._is_open and not lines
         pieces = [piece for line in lines for piece in cut(line, last=b"F")]
         if len(self._rest) >= LONGEST_LINE_BYTES:
             *parts, rest = cut(self._rest, last=b"P")
@@ -42,10 +45,21 @@ class Framer:
             self._rest = rest[1]
         return self._stamp(pieces, first_ns), len(pieces)
 
+    @property
+    def waits(self) -> bool:
+        """Whether something waits for the end of its line."""
+        return bool(self._rest)
+
+    def part(self, now_ns: int) -> tuple[bytes, int]:
+        """What waits, as a part of its line, and how many CRI lines that is."""
+        pieces, self._rest = [(b"P", self._rest)] if self._rest else [], b""
+        self._is_open = self._is_open or bool(pieces)
+        return self._stamp(pieces, now_ns), len(pieces)
+
     def finish(self, now_ns: int) -> bytes:
-        """The line that never got its end, if any."""
-        pieces = cut(self._rest, last=b"F") if self._rest else []
-        self._rest = b""
+        """The end of the line that never got its own, if any."""
+        pieces = cut(self._rest, last=b"F") if self._rest or self._is_open else []
+        self._rest, self._is_open = b"", False
         return self._stamp(pieces, now_ns)
 
     def _stamp(self, pieces: list[tuple[bytes, bytes]], first_ns: int) -> bytes:
@@ -79,6 +93,7 @@ class ContainerLog:
         self._framers = {stream: Framer(stream) for stream in STREAMS}
         self._next_ns = 0
         self._lossy = False
+        self._timer: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
         self.ended = False
 
@@ -88,9 +103,22 @@ class ContainerLog:
         text, lines = self._framers[stream].feed(data, first_ns)
         self._next_ns = first_ns + lines
         self._append(text)
+        if self._framers[stream].waits and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(UNFINISHED_S, self._hand_on)
+
+    def _hand_on(self) -> None:
+        """Let readers have lines that don't end: a progress bar may write none that does."""
+        self._timer = None
+        for framer in self._framers.values():
+            now_ns = max(instants.now_ns(), self._next_ns)
+            text, lines = framer.part(now_ns)
+            self._next_ns = now_ns + lines
+            self._append(text)
 
     def end(self) -> None:
         """No more output will come; readers that follow end."""
+        if self._timer:
+            self._timer.cancel()
         for framer in self._framers.values():
             self._append(framer.finish(max(instants.now_ns(), self._next_ns)))
         self._file.close()
@@ -172,14 +200,26 @@ def parse_since(query: Mapping[str, str], now_ns: int) -> bytes:
     return instants.to_nanos(instants.parse(query["sinceTime"])).encode() if query.get("sinceTime") else b""
 
 
-def render(block: bytes, options: LogOptions) -> bytes:
-    """The text of whole CRI lines, as a reader wants them; parts of one line are joined."""
-    lines = block.split(b"\n")[:-1]
-    if options.since:
-        lines = [line for line in lines if line[:TIME_LENGTH] >= options.since]
-    if options.timestamps:
-        return b"".join([line[:TIME_LENGTH] + b" " + text(line) for line in lines])
-    return b"".join([text(line) for line in lines])
+class Renderer:
+    """The text of whole CRI lines, as a reader wants them; parts of one line are joined, and have the first's time."""
+
+    def __init__(self, options: LogOptions) -> None:
+        self._options = options
+        self._begins = True
+
+    def render(self, block: bytes) -> bytes:
+        """The text of a block."""
+        lines, since = block.split(b"\n")[:-1], self._options.since
+        if not self._options.timestamps:
+            return b"".join([text(line) for line in lines if not since or line[:TIME_LENGTH] >= since])
+        return b"".join([self._stamped(line) for line in lines])
+
+    def _stamped(self, line: bytes) -> bytes:
+        """A line with its time, also where only a part of it is recent enough: a kubelet forgets it then."""
+        begins, self._begins = self._begins, line[TAG_AT] != ord("P")
+        if line[:TIME_LENGTH] < self._options.since:
+            return b""
+        return (line[:TIME_LENGTH] + b" " if begins else b"") + text(line)
 
 
 def text(line: bytes) -> bytes:
@@ -212,9 +252,9 @@ def nth_from_end(block: bytes, number: int) -> int:
 
 async def read(path: Path, log: ContainerLog | None, options: LogOptions) -> AsyncIterator[bytes]:
     """The log's text piece by piece; with follow it goes on until the log, if it is still written, has ended."""
-    left = options.limit_bytes
+    left, renderer = options.limit_bytes, Renderer(options)
     async for block in whole_lines(path, log if options.follow else None, options.tail_lines):
-        piece = render(block, options)
+        piece = renderer.render(block)
         if left is not None:
             piece = piece[:left]
             left -= len(piece)
