@@ -163,14 +163,15 @@ def test_command_without_a_terminal(real: Stage, sleeper: str) -> None:
 
 def test_shell_where_nothing_runs(real: Stage) -> None:
     """A job that waits, or has ended, has no shell, which is said with the reason."""
-    held = real.jobq("submit", "-o", "name", "-g", "9", "--", "true").out.strip()
+    held = real.jobq("submit", "-o", "name", "--hold", "--", "true").out.strip()
     run = real.jobq("shell", held, "--", "true")
     assert (run.code, run.out) == (1, "")
-    assert f"{held} doesn't run: it is Queued" in run.err
+    assert f"{held} doesn't run: it is Held" in run.err
     assert f"`jobq why {held}`" in run.err
-    assert "doesn't run: it is Queued" in real.jobq("forward", held, "8888").err
+    assert "doesn't run: it is Held" in real.jobq("forward", held, "8888").err
     real.admin.delete(JOB, held, namespace=real.project)
     over = real.jobq("submit", "-o", "name", "--wait", "--", "true").out.strip()
+    assert real.jobq("shell", "").code == 2
     run = real.jobq("shell", over)
     assert (run.code, f"{over} doesn't run any more: it is Succeeded" in run.err) == (1, True)
 

@@ -14,6 +14,8 @@ LATEST = "@latest"
 
 def pick(cluster: Cluster, namespace: str, word: str, caller: str) -> Body:
     """The Job: a whole name is asked for alone, else names are read first. Raises: NotFound; UsageError for several."""
+    if not word:  # its address would be that of all jobs
+        raise UsageError("the job's name is empty", hint="`jobq list` shows the jobs there are")
     if word != LATEST:
         with suppress(NotFound):
             return cluster.get(JOB, word, namespace=namespace)

@@ -11,7 +11,7 @@ from cli.explain.jobs import AnyJob
 from cli.explain.overview import WAITING, overview
 from cli.job import targets
 from cli.job.choosing import Wanted
-from cli.job.following import JOB_POD, in_order
+from cli.job.pods import JOB_POD, in_order
 from cli.job.positions import read_positions
 from cli.job.targets import Words
 from reconciler.cluster import Cluster
