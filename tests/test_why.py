@@ -171,7 +171,7 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
     (
         "no queue where Kueue manages all",
         "namespace-not-managed",
-        {"job/metadata/labels": {}, "versions/kueueConfiguration": "manageJobsWithoutQueueName"},
+        {"job/metadata/labels": {}, "namespace/metadata/labels/jobq.io~managed": "true"},
         Code.NO_QUEUE_LABEL,
         ["no queue label"],
     ),
@@ -210,6 +210,44 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         {"project": {"priorities": ["normal", "low"]}},
         Code.PRIORITY_CLASS_NOT_ALLOWED,
         ["allowed: normal, low", "jobq bump train --priority normal"],
+    ),
+    (
+        "a class that the namespace's list lacks",
+        "namespace-not-managed",
+        {
+            "namespace/metadata/annotations": {"jobq.io/allowed-priority-classes": "normal,low"},
+            "job/metadata/labels/kueue.x-k8s.io~priority-class": "high",
+        },
+        Code.PRIORITY_CLASS_NOT_ALLOWED,
+        ["allowed: normal, low"],
+    ),
+    (
+        "managed, and overlooked",
+        "namespace-not-managed",
+        {"namespace/metadata/labels/jobq.io~managed": "true", "job/metadata/creationTimestamp": THEN},
+        Code.UNKNOWN,
+        ["for 31 min 4 s", "nobody says why"],
+    ),
+    (
+        "managed, and slow",
+        "namespace-not-managed",
+        {"namespace/metadata/labels/jobq.io~managed": "true"},
+        Code.JUST_SUBMITTED,
+        ["5 s ago"],
+    ),
+    (
+        "Kueue's view can't be read",
+        "namespace-not-managed",
+        {"unread": {"workloads": "forbidden"}},
+        Code.UNKNOWN,
+        ["can't be read: forbidden"],
+    ),
+    (
+        "an amount that is none",
+        "not-allowed",
+        {"refused": _refusal(400, "Job cannot be handled as a Job: quantities must match the regular expression")},
+        Code.INVALID_RESOURCES,
+        ["quantities must match"],
     ),
     ("a clock that is behind", "just-submitted", {"now": THEN}, Code.JUST_SUBMITTED, []),
     # held by somebody

@@ -13,6 +13,8 @@ from cli.parts import Json
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 PROJECT_LABEL = "jobq.io/project"
+ALLOWED = "jobq.io/allowed-priority-classes"
+MANAGED = ("kueue.x-k8s.io/managed-namespace", "jobq.io/managed")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -93,6 +95,18 @@ class Evidence:
         labels = parts.pairs(self.job, "metadata", "labels")
         old = parts.text(self.workload, "spec", "priorityClassName")
         return labels.get(PRIORITY_LABEL, "") or parts.text(self.workload, "spec", "priorityClassRef", "name") or old
+
+    @property
+    def allowed(self) -> Sequence[str]:
+        """The priority classes of the project's list, by its catalogue entry or its namespace; empty for no list."""
+        noted = parts.pairs(self.namespace, "metadata", "annotations").get(ALLOWED, "")
+        return parts.texts(self.entry, "priorities") or [one.strip() for one in noted.split(",") if one.strip()]
+
+    @property
+    def managed(self) -> bool:
+        """Whether the namespace says that Kueue shall manage its jobs, by a label that clusters use for that."""
+        labels = parts.pairs(self.namespace, "metadata", "labels")
+        return any(labels.get(key) == "true" for key in MANAGED)
 
     @property
     def suspended(self) -> bool:

@@ -106,7 +106,7 @@ def _borrowers(evidence: Evidence, key: tuple[str, str]) -> bool:
 
 
 def _way_out(evidence: Evidence, other: Json) -> str:
-    values, allowed = evidence.classes or {}, parts.texts(evidence.entry, "priorities")
+    values, allowed = evidence.classes or {}, evidence.allowed
     mine = values.get(evidence.priority, parts.number(evidence.workload, "spec", "priority") or 0)
     goal = parts.number(other, "spec", "priority") or mine + 1
     higher = {

@@ -10,7 +10,7 @@ from typing import Any
 from cli import parts
 from cli.parts import Json
 
-_ANNOTATIONS = ("kueue.x-k8s.io/", "jobq.io/submitted-by", "jobq.io/hold-until")
+_ANNOTATIONS = ("kueue.x-k8s.io/", "jobq.io/submitted-by", "jobq.io/allowed-priority-classes")
 _POD = (
     *("nodeName", "nodeSelector", "affinity", "tolerations", "restartPolicy", "serviceAccountName", "overhead"),
     *("priorityClassName", "schedulerName", "schedulingGates", "resources", "activeDeadlineSeconds"),

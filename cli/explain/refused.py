@@ -73,7 +73,8 @@ def _priority(_: Evidence, message: str) -> Answer | None:
 
 
 def _resources(evidence: Evidence, message: str) -> Answer | None:
-    if "resources" not in message and not any("resources" in one for one in _fields(evidence)):
+    where = " ".join([*_fields(evidence), message])
+    if "resources" not in where and "quantities must match" not in where:
         return None
     if _status(evidence) not in {400, 422} or "labels" in message:
         return None

@@ -32,7 +32,7 @@ def unknown(evidence: Evidence) -> Answer | None:
 
 def priority(evidence: Evidence) -> Answer | None:
     """A class that isn't there, or that the project doesn't allow: Kueue makes no Workload, and says nothing."""
-    wanted, allowed = evidence.priority, parts.texts(evidence.entry, "priorities")
+    wanted, allowed = evidence.priority, evidence.allowed
     if wanted and evidence.classes is not None and wanted not in evidence.classes:
         there = sorted(name for name in evidence.classes if not allowed or name in allowed)
         return Answer(
@@ -58,7 +58,7 @@ def _first(evidence: Evidence, there: list[str]) -> str:
 
 
 def _not_allowed(evidence: Evidence, wanted: str) -> Answer:
-    allowed = parts.texts(evidence.entry, "priorities")
+    allowed = evidence.allowed
     return Answer(
         Code.PRIORITY_CLASS_NOT_ALLOWED,
         f"Can't start: the priority class {wanted} is not allowed in the project {evidence.project}; "
@@ -74,7 +74,10 @@ def _without_queue(evidence: Evidence) -> Answer:
     again = f"Give it the project's queue: {label}; jobq submit does that by itself."
     if not evidence.suspended:
         return running.outside(evidence, "it has no queue label")
-    if evidence.workload or any(word in evidence.configuration for word in _MANAGES_ALL):
+    manages_all = any(word in evidence.configuration for word in _MANAGES_ALL) and (
+        evidence.managed or not parts.pairs(evidence.namespace, "metadata", "labels")
+    )
+    if evidence.workload or manages_all:
         sentence = "Can't start: it has no queue label, and Kueue starts nothing here that names no queue."
         return Answer(Code.NO_QUEUE_LABEL, sentence, again)
     sentence = "It is suspended and has no queue label: Kueue leaves it alone, and nobody will start it."
@@ -93,7 +96,7 @@ def _unmanaged(evidence: Evidence) -> Answer:
     if evidence.unanswered and evidence.unanswered not in {403, 404}:
         sentence = f"Kueue has not looked at it for {waited}, and does not answer (HTTP {evidence.unanswered})."
         return Answer(Code.KUEUE_UNAVAILABLE, sentence, "Wait, or tell the admins: it starts once Kueue is back.")
-    allowed = parts.texts(evidence.entry, "priorities")
+    allowed = evidence.allowed
     if allowed and not evidence.priority:
         return Answer(
             Code.PRIORITY_CLASS_NOT_ALLOWED,
@@ -101,12 +104,23 @@ def _unmanaged(evidence: Evidence) -> Answer:
             f"{evidence.project}, as far as can be told; allowed: {', '.join(allowed)}.",
             f"Set one that is: jobq bump {evidence.name} --priority {allowed[0]}.",
         )
+    if evidence.managed:
+        return _overlooked(evidence, waited)
     return Answer(
         Code.NAMESPACE_NOT_MANAGED,
         "Can't start: Kueue does not manage this project's namespace; the job is suspended and nobody will start it.",
         f"Tell the admins: the namespace needs the label that Kueue's managedJobsNamespaceSelector wants, "
         f"such as {_label(evidence)} (`jobq doctor` checks it).",
     )
+
+
+def _overlooked(evidence: Evidence, waited: str) -> Answer:
+    """The namespace is as Kueue wants it, and still there is no Workload."""
+    if evidence.since(parts.instant(evidence.job, "metadata", "creationTimestamp")) < LONG:
+        sentence = f"Submitted {waited} ago: Kueue has not looked at it yet."
+        return Answer(Code.JUST_SUBMITTED, sentence, "Ask again in a moment.")
+    sentence = f"Kueue has not looked at it for {waited}, although it manages this project: nobody says why."
+    return Answer(Code.UNKNOWN, sentence, f"Ask the admins, with what `jobq why {evidence.name} --save FILE` writes.")
 
 
 def _label(evidence: Evidence) -> str:

@@ -44,7 +44,8 @@ def why(
     With -o json: code (stable), sentence, action, job, kind, project, status, position (project, overall; or null).
     """
     if bool(job) == bool(evidence):
-        raise UsageError("say which job, or give --evidence FILE", hint="jobq why JOB, or jobq why --evidence FILE")
+        both = "either a job or --evidence FILE, not both" if job else "say which job, or give --evidence FILE"
+        raise UsageError(both, hint="jobq why JOB, or jobq why --evidence FILE")
     if evidence and save:
         raise UsageError("--evidence is saved already: --save goes with a JOB")
     raw = _read(evidence) if evidence else _ask(job, project, kubeconfig, context)
