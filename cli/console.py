@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any, TextIO
 
 import typer
@@ -27,6 +28,9 @@ _said: set[str] = set()
 def prepare(*, colour: bool | None = None, debug: bool | None = None) -> None:
     """Take over what the command line says of colour and tracebacks; None leaves it."""
     _state.update({key: value for key, value in (("colour", colour), ("debug", debug)) if value is not None})
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # started without it: what is written there goes nowhere
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -190,8 +194,8 @@ def flush() -> None:
     """Write what is buffered while a closed pipe can still be told apart from an error."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError as error:
-        raise _closed(sys.stdout) from error
+    except OSError as error:
+        raise lost(sys.stdout, error) from error
 
 
 def plain(text: str) -> str:
@@ -202,22 +206,24 @@ def plain(text: str) -> str:
 def _write(stream: TextIO, text: str) -> None:
     try:
         stream.write(text)
-    except BrokenPipeError as error:
-        raise _closed(stream) from error
+    except OSError as error:
+        raise lost(stream, error) from error
 
 
 def _write_bytes(stream: TextIO, data: bytes) -> None:
     try:
         stream.buffer.write(data)
         stream.buffer.flush()
-    except BrokenPipeError as error:
-        raise _closed(stream) from error
+    except OSError as error:
+        raise lost(stream, error) from error
 
 
-def _closed(stream: TextIO) -> typer.Exit:
-    """Nobody reads any more: what is still buffered goes nowhere, without a word."""
+def lost(stream: TextIO, error: OSError) -> typer.Exit | JobqError:
+    """What ends a command that can't write: without a word where nobody reads any more. The rest goes nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return typer.Exit(PIPE_CLOSED)
+    if isinstance(error, BrokenPipeError) or stream is sys.stderr:
+        return typer.Exit(PIPE_CLOSED)
+    return JobqError(f"can't write to stdout: {error.strerror}")
 
 
 def _styled(text: str, colour: str, stream: TextIO) -> str:

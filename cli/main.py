@@ -3,8 +3,10 @@
 Commands are named by strings and imported when called: ``jobq --help`` loads none of them.
 """
 
+import errno
 import importlib
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -293,6 +295,10 @@ def _misused(error: typer.TyperException) -> int:
 
 
 def _failed(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno in {errno.EPIPE, errno.ENOSPC}:  # help, which Typer writes itself
+        error = console.lost(sys.stdout, error)
+    if isinstance(error, typer.Exit):
+        return error.exit_code
     if console.debugging():
         console.talk("".join(traceback.format_exception(error)).rstrip())
     if not isinstance(error, JobqError):

@@ -1,6 +1,6 @@
 """How jobs end, as exit codes, and waiting for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cli.explain.jobs import JOB_UID
@@ -62,11 +62,22 @@ def sources(jobs: Sequence[Body]) -> Sequence[Source]:
     return [Source(JOB, fields=f"metadata.name={meta['name']}"), Source(WORKLOAD, labels=f"{JOB_UID}={meta['uid']}")]
 
 
-def wait_for(cluster: Cluster, namespace: str, jobs: Sequence[Body], *, until: float | None) -> Mapping[str, Fate]:
-    """Name -> fate, once all have ended or ``until`` (by `clock.elapsed`) has come. Raises: ClusterError."""
+def wait_for(
+    cluster: Cluster,
+    namespace: str,
+    jobs: Sequence[Body],
+    *,
+    until: float | None,
+    tell: Callable[[Mapping[str, Fate]], None],
+) -> Mapping[str, Fate]:
+    """Name -> fate, once all have ended or ``until`` (by `clock.elapsed`) has come. Raises: ClusterError.
+
+    ``tell`` is given them now and then meanwhile.
+    """
     fates = {job["metadata"]["name"]: Fate(status_of(job, None)) for job in jobs}
     for view in live.watch(cluster, namespace, sources(jobs), until=until):
         fates = {job["metadata"]["name"]: fate_of(view, job) for job in jobs}
         if all(fate.ended for fate in fates.values()):
             break
+        tell(fates)
     return fates
