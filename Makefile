@@ -4,10 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-admin test check bench fix up schema lock
+.PHONY: help setup demo demo-admin demo-researcher test check bench fix up schema lock
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: $(VENV)/.ready  ## make .venv with jobq and all it needs (hash-locked)
 
@@ -24,6 +24,9 @@ demo: setup  ## a commit becomes projects on a real control plane, and a member'
 
 demo-admin: setup  ## an admin's night: drift repaired live, an accident refused, what is meant approved
 	@$(BIN)/python -m tests.demo admin
+
+demo-researcher: setup  ## a researcher's first hour: a script, an array, a full queue and why, a shell, stop and resume
+	@$(BIN)/python -m tests.demo researcher
 
 test: setup  ## lint, types, and all tests on a real control plane
 	@$(MAKE) --no-print-directory check

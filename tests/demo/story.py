@@ -86,6 +86,13 @@ class Story:
             time.sleep(0.1)
         self.run(*words, by=by, ends=ends, says=says)
 
+    def quietly(self, *words: str, by: Person = ADMIN) -> None:
+        """Run a command that must succeed, and show no more than it. Raises: Surprise."""
+        say(f"{by.name}$ {' '.join(map(_shown, words))}")
+        with self._start(words, by) as process:
+            output = process.communicate()[0]
+        must(process.returncode == 0, f"`{words[0]} {words[1]}` to succeed: {output}")
+
     @contextmanager
     def beside(self, *words: str, by: Person = ADMIN) -> Iterator["Beside"]:
         """Run a command beside the story, until it is ended as Ctrl-C ends it. Raises: Surprise."""
@@ -104,7 +111,7 @@ class Story:
         programs = {"jobq": JOBQ, "kubectl": self.plane.kubectl}
         return subprocess.Popen(
             [str(programs.get(words[0], words[0])), *words[1:]],
-            cwd=self.repository if by is ADMIN else self._home(by),
+            cwd=self.repository if by is ADMIN else self.home(by),
             env=self._environment(by),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -112,7 +119,8 @@ class Story:
             text=True,
         )
 
-    def _home(self, person: Person) -> Path:
+    def home(self, person: Person) -> Path:
+        """The folder in which somebody works."""
         home = self.homes / person.name
         home.mkdir(parents=True, exist_ok=True)
         return home
@@ -121,7 +129,7 @@ class Story:
         plane = self.plane
         kubeconfig = plane.kubeconfig if person is ADMIN else plane.member_kubeconfig(person.name, person.groups)
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        return {**kept, "HOME": str(self._home(person)), "KUBECONFIG": str(kubeconfig), "COLUMNS": "120"}
+        return {**kept, "HOME": str(self.home(person)), "KUBECONFIG": str(kubeconfig), "COLUMNS": "120"}
 
     def edit(self, path: str, before: str, after: str) -> None:
         """Change a file as an editor would, and show how."""
