@@ -466,6 +466,13 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["at most 3"],
     ),
     (
+        "more in use than there is",
+        "quota-array",
+        {"clusterQueue/status/flavorsReservation": _used(gpu="9")},
+        Code.WAITING_FOR_QUOTA,
+        ["0 of 4 are free", "Wait."],
+    ),
+    (
         "preempted by nobody we know",
         "preempted-same-project",
         {"otherWorkloads": [], f"{CONDITIONS}/Preempted/reason": "InCohortReclamation"},

@@ -13,6 +13,15 @@ from cli.fit.cohort import rooms
 from cli.parts import Json
 
 _LONGEST_PAUSE = 600
+_STOPPED_BY = {
+    "ClusterQueueStopped": "since its queue was stopped",
+    "LocalQueueStopped": "since the project was paused",
+    "PodsReadyTimeout": "since its pods were not ready in time",
+    "AdmissionCheck": "by an admission check",
+    "Deactivated": "by hand",
+    "NodeFailures": "since a node failed",
+}
+"""Why Kueue has evicted -> how that is said."""
 _SMALL = {"cpu", "memory", "pods", "ephemeral-storage"}
 
 
@@ -73,7 +82,8 @@ def history(evidence: Evidence) -> str:
         in_queue = "prioritization" in parts.text(preempted, "message") or not preempted
         why = " for a job with higher priority" if in_queue else " for another queue of its cohort"
     elif len(reasons) == 1:
-        why = f" ({reasons.pop()})"
+        reason = reasons.pop()
+        why = f" {_STOPPED_BY[reason]}" if reason in _STOPPED_BY else f" ({reason})"
     start = "second" if total == 1 else words.ordinal(total + 1)
     last = words.at(when, evidence)
     return f"; {start} start: it was stopped {words.times(total)}{f', last{last}' if total > 1 and last else last}{why}"

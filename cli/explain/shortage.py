@@ -51,7 +51,7 @@ def way_out(evidence: Evidence, queue: Queue, choice: Choice) -> str:
     look = "; `jobq queue` shows who is ahead" if place and max(place.project, place.overall) > 1 else ""
     best = max(choice.suiting, key=lambda one: _share(queue, one))
     short = best.beyond(queue, lambda room: room.free)
-    free = {resource: queue.rooms[best.flavor, resource].free or _ZERO for resource in short}
+    free = {resource: max(queue.rooms[best.flavor, resource].free or _ZERO, _ZERO) for resource in short}
     at_once = min(
         (int(value // choice.pods.one[key]) for key, value in free.items() if choice.pods.one.get(key)), default=0
     )
