@@ -11,7 +11,7 @@ from cli.job import fate, live
 from cli.job.fate import Fate, fate_of
 from cli.job.live import Source, View
 from reconciler.cluster import Body, Cluster, Event, Listing
-from reconciler.errors import ClusterError, Expired, Forbidden, Unreachable
+from reconciler.errors import ClusterError, Expired, Forbidden, Unauthorized, Unreachable
 from reconciler.kinds import JOB, WORKLOAD
 
 Watch = list[Event | ClusterError]
@@ -113,6 +113,40 @@ def in_view(*there: Body, gone: tuple[Body, ...] = ()) -> View:
     return view
 
 
+@pytest.mark.parametrize(
+    ("reason", "code"), [("Completed", 0), ("BackoffLimitExceeded", 100), ("DeadlineExceeded", 100), ("Created", 1)]
+)
+def test_events_tell_the_end_of_what_is_gone(reason: str, code: int) -> None:
+    """The end fell into a cut, and the new list lacks the job: it was no deletion by somebody."""
+    told = Told([[{"reason": "SuccessfulCreate"}, {"reason": reason}]], [])
+    found = fate.settled(cast("Cluster", told), job("a", 1), fate_of(in_view(), job("a", 1)))
+    assert found.code == code
+
+
+def test_new_list_says_not_how_it_ended() -> None:
+    view = seen(Told([[job("a", 1)], []], [[Expired("too old", code=410)]]))
+    view.there[WORKLOAD] = {}
+    assert not fate_of(view, job("a", 1)).known
+
+
+def test_long_watch_remembers_only_what_it_is_about() -> None:
+    """Of many thousand deletions nothing stays."""
+    view = View({JOB: {}}, keeps=lambda body: body["metadata"]["uid"] == "mine")
+    for uid in ("other", "mine"):
+        view.change(JOB, "ADDED", job(uid, 1))
+        view.change(JOB, "DELETED", job(uid, 2))
+    assert list(view.gone) == ["mine"]
+
+
+def test_unknown_for_a_moment() -> None:
+    """A server that knew us knows us again; one that never did is no use."""
+    nobody = Unauthorized("who are you?", code=401)
+    told = Told([[job("a", 1)]], [[nobody], [Event("MODIFIED", job("a", 5))]])
+    assert [one["metadata"]["resourceVersion"] for one in seen(told).all(JOB)] == ["5"]
+    with pytest.raises(Unauthorized):
+        seen(Told([nobody], []), seconds=5)
+
+
 def test_end_before_deletion_counts() -> None:
     """A job that had ended when it was deleted keeps its end; any other was deleted."""
     known = job("a", 1)
@@ -121,5 +155,6 @@ def test_end_before_deletion_counts() -> None:
     assert fate_of(in_view(gone=(job("a", 2, ended="Failed"),)), known).code == fate.FAILED
     assert fate_of(in_view(gone=(job("a", 2),)), known).code == fate.STOPPED
     assert str(fate_of(in_view(gone=(job("a", 2),)), known)) == "deleted"
-    assert fate_of(in_view(), known).code == fate.STOPPED
+    unknown = fate_of(in_view(), known)
+    assert (unknown.code, unknown.ended, "can't be known" in str(unknown)) == (1, True, True)
     assert fate_of(in_view(job("a", 2)), known).code == fate.UNFINISHED

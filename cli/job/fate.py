@@ -1,14 +1,15 @@
 """How jobs end, as exit codes, and waiting for it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cli.explain.jobs import JOB_UID
+from cli.exits import Exit
+from cli.explain.jobs import JOB_UID, AnyJob
 from cli.explain.status import ENDED, Status, status_of
 from cli.job import live
 from cli.job.live import Source, View
 from reconciler.cluster import Body, Cluster
-from reconciler.kinds import JOB, WORKLOAD
+from reconciler.kinds import EVENT, JOB, WORKLOAD
 
 SUCCEEDED, FAILED, UNFINISHED, UNKNOWN, STOPPED = 0, 100, 101, 102, 103
 
@@ -20,12 +21,28 @@ _CODES: Mapping[Status, int] = {
 }
 
 
+_TOLD_BY_EVENTS: Mapping[str, Status] = {
+    "Completed": Status.SUCCEEDED,
+    "SuccessCriteriaMet": Status.SUCCEEDED,
+    "BackoffLimitExceeded": Status.FAILED,
+    "FailedIndexes": Status.FAILED,
+    "MaxFailedIndexesExceeded": Status.FAILED,
+    "PodFailurePolicy": Status.FAILED,
+    "DeadlineExceeded": Status.TIMED_OUT,
+}
+"""Reasons of a Job's events -> how it ended. Events outlive their Job by an hour."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """Where a job stands: its status as last seen, and whether it was deleted."""
+    """Where a job stands: its status as last seen, whether it was deleted, and whether that was only found out later.
+
+    What became of a job between the last look and such a deletion, the job itself doesn't tell any more.
+    """
 
     status: Status
     deleted: bool = False
+    unseen: bool = False
 
     @property
     def ended(self) -> bool:
@@ -33,19 +50,39 @@ class Fate:
         return self.deleted or self.status in ENDED
 
     @property
+    def known(self) -> bool:
+        """Whether it is certain how it ended."""
+        return self.status in ENDED or not self.unseen
+
+    @property
     def code(self) -> int:
         """The exit code. What had ended before it was deleted keeps its end."""
+        if not self.known:
+            return Exit.ERROR
         return _CODES.get(self.status, STOPPED if self.deleted else UNFINISHED)
 
     def __str__(self) -> str:
+        if not self.known:
+            return f"gone; it was {self.status} when last seen, and how it ended can't be known"
         return "deleted" if self.deleted and self.status not in ENDED else self.status
 
 
 def fate_of(view: View, job: Body) -> Fate:
-    """Where the job stands in a view; one that the first list lacked was deleted before."""
+    """Where the Job stands in a view; one that the first list lacked was deleted before."""
     uid = job["metadata"]["uid"]
     there = view.there[JOB].get(uid)
-    return Fate(status_of(there or view.gone.get(uid, job), workload_of(view, uid)), deleted=there is None)
+    unseen = there is None and (uid not in view.gone or uid in view.unseen)
+    return Fate(status_of(there or view.gone.get(uid, job), workload_of(view, uid)), there is None, unseen)
+
+
+def settled(cluster: Cluster, job: Body, fate: Fate) -> Fate:
+    """The same, or how the Job ended where only its events still tell. Raises: ClusterError."""
+    if fate.known:
+        return fate
+    meta = job["metadata"]
+    events = cluster.list(EVENT, namespace=meta["namespace"], fields=f"involvedObject.uid={meta['uid']}").items
+    ends = [_TOLD_BY_EVENTS[one["reason"]] for one in events if one.get("reason") in _TOLD_BY_EVENTS]
+    return replace(fate, status=ends[-1]) if ends else fate
 
 
 def workload_of(view: View, uid: str) -> Body | None:
@@ -65,7 +102,7 @@ def sources(jobs: Sequence[Body]) -> Sequence[Source]:
 def wait_for(
     cluster: Cluster,
     namespace: str,
-    jobs: Sequence[Body],
+    jobs: Sequence[AnyJob],
     *,
     until: float | None,
     tell: Callable[[Mapping[str, Fate]], None],
@@ -74,10 +111,36 @@ def wait_for(
 
     ``tell`` is given them now and then meanwhile.
     """
-    fates = {job["metadata"]["name"]: Fate(status_of(job, None)) for job in jobs}
-    for view in live.watch(cluster, namespace, sources(jobs), until=until):
-        fates = {job["metadata"]["name"]: fate_of(view, job) for job in jobs}
+    fates = {job.name: Fate(job.status) for job in jobs}
+    uids = {uid for job in jobs for uid in (job.uid, _workload_uid(job))}
+    for view in live.watch(cluster, namespace, _sources_of(jobs), until=until, keeps=lambda body: _is_of(body, uids)):
+        fates = {job.name: _fate_of_any(view, job) for job in jobs}
         if all(fate.ended for fate in fates.values()):
-            break
+            return {job.name: settled(cluster, job.body, fates[job.name]) for job in jobs}
         tell(fates)
     return fates
+
+
+def _sources_of(jobs: Sequence[AnyJob]) -> Sequence[Source]:
+    if all(job.resource == JOB for job in jobs):
+        return sources([job.body for job in jobs])
+    return [Source(JOB), Source(WORKLOAD)]
+
+
+def _fate_of_any(view: View, job: AnyJob) -> Fate:
+    """Of another kind than Job, the Workload tells all; when that goes, so has the job."""
+    if job.resource == JOB:
+        return fate_of(view, job.body)
+    there = view.there[WORKLOAD].get(_workload_uid(job)) or workload_of(view, job.uid)
+    last = there or view.gone.get(_workload_uid(job), job.workload or {})
+    is_there = there is not None and there["metadata"]["uid"] in view.there[WORKLOAD]
+    return Fate(status_of(job.body, last), not is_there, not is_there and _workload_uid(job) in view.unseen)
+
+
+def _workload_uid(job: AnyJob) -> str:
+    return str(job.workload["metadata"]["uid"]) if job.workload else ""
+
+
+def _is_of(body: Body, uids: set[str]) -> bool:
+    meta = body["metadata"]
+    return bool({meta["uid"], meta.get("labels", {}).get(JOB_UID)} & uids)

@@ -7,7 +7,7 @@ from cli import clock, console
 from cli.explain import waiting
 from cli.explain.status import status_of
 from cli.job import live, pods
-from cli.job.fate import Fate, fate_of, sources, workload_of
+from cli.job.fate import Fate, fate_of, settled, sources, workload_of
 from cli.job.live import Source, View
 from cli.job.tailing import Outlet, Shown, Tails
 from reconciler.cluster import Body, Cluster
@@ -125,6 +125,7 @@ def follow(cluster: Cluster, job: Body, *, wish: Wish | None, until: float | Non
             fate = fate_of(view, job)
             follower.tell_gone(workload_of(view, job["metadata"]["uid"]))
             if fate.ended:
+                fate = settled(cluster, job, fate)
                 last = pods.of_job(cluster, job)  # a short job's end may be known before its pod is
                 follower.finish(last, until)
                 follower.tell(fate, view, last)

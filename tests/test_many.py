@@ -1,0 +1,128 @@
+"""Lists of many jobs, and watches that are cut: what is asked, and what is seen, by a member."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from reconciler.kinds import JOB
+from tests import proxy as faults
+from tests.controlplane.plane import Plane
+from tests.proxy import proxied
+from tests.stage import KIM, Stage, raise_project
+from tests.world import eventually
+
+MANY = 620
+"""More than a page of the reconciler's lists."""
+
+
+def made(stage: Stage, names: list[str]) -> None:
+    """Suspended Jobs of these names."""
+    container = {"name": "main", "image": "example.org/train:1", "resources": {"requests": {"cpu": "1"}}}
+    spec = {"suspend": True, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
+    admin = stage.admin
+
+    def make(name: str) -> None:
+        meta = {"name": name, "namespace": stage.project, "annotations": {"jobq.io/submitted-by": KIM}}
+        admin.create(JOB, {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, names))
+    admin.close()
+
+
+def test_many_jobs_take_few_requests(api_plane: Plane, tmp_path: Path) -> None:
+    """All are listed, in the requests that one job takes; kubectl names the same."""
+    stage = raise_project(api_plane, tmp_path)
+    made(stage, [f"job-{number:04}" for number in range(MANY)])
+    start = api_plane.mark()
+    rows = stage.jobq("list", "-o", "json").json["jobs"]
+    asked = Counter(one.resource for one in api_plane.requests(start, user=KIM, user_agent="jobq/"))
+    assert asked == {
+        "selfsubjectreviews": 1,
+        "configmaps": 1,
+        "jobs": 1,
+        "workloads": 1,
+        "localqueues/pendingworkloads": 1,
+    }
+    command = [str(api_plane.kubectl), "-n", stage.project, "get", "jobs", "-o", "name"]
+    theirs = subprocess.run(command, env=stage.environment(), capture_output=True, text=True, check=True).stdout
+    assert sorted(f"job.batch/{row['name']}" for row in rows) == sorted(theirs.split())
+    assert len(stage.jobq("list", "--limit", "3", "-o", "name").out.splitlines()) == 3
+    assert stage.jobq("queue", "-o", "json").json["waiting"] == MANY
+    start = api_plane.mark()
+    assert stage.jobq("status", "job-0007", "-o", "json").json["name"] == "job-0007"
+    verbs = Counter(one.verb for one in api_plane.requests(start, user=KIM, user_agent="jobq/"))
+    assert verbs == {"create": 1, "get": 2, "list": 2}, "one job is asked for alone"
+
+
+def test_watches_that_end(api_plane: Plane, tmp_path: Path) -> None:
+    """Cut, refused, told to be too old, broken in a line: no change is missed, and nothing is taken for deleted."""
+    stage = raise_project(api_plane, tmp_path)
+    made(stage, ["first"])
+    out = tmp_path / "lines"
+    with (
+        proxied(stage.kubeconfig(), api_plane.directory / "pki", tmp_path / "proxy") as proxy,
+        out.open("w") as file,
+    ):
+        spoilt = (faults.refuse(401), faults.refuse(410), faults.end_watch_with(410), faults.cut_in_line())
+        for fault in (*spoilt, faults.refuse(500)):
+            proxy.spoil(faults.watch, fault)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "list", "-w", "-o", "json", "--kubeconfig", str(proxy.kubeconfig)],
+            cwd=tmp_path,
+            env=stage.environment(),
+            stdout=file,
+        )
+        try:
+            assert eventually(lambda: _names(out) == ["first"])
+            made(stage, ["second"])
+            assert eventually(lambda: _names(out) == ["first", "second"])
+            stage.admin.delete(JOB, "first", namespace=stage.project)
+            assert eventually(lambda: _names(out) == ["first", "second", "first deleted"])
+            proxy.cut_all()
+            made(stage, ["third"])
+            assert eventually(lambda: _names(out)[3:] == ["third"])
+            assert len([one for one in proxy.asked if one.watches]) < 100
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _names(out: Path) -> list[str]:
+    """What was told, in its order; each state of a job once."""
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    told = [f"{row['name']}{' deleted' if row.get('deleted') else ''}" for row in rows]
+    return list(dict.fromkeys(told))
+
+
+def test_end_that_falls_into_a_cut(api_plane: Plane, tmp_path: Path) -> None:
+    """A job that ends and goes while the server is away: by the deletion, or by its events, wait still knows."""
+    stage = raise_project(api_plane, tmp_path)
+    made(stage, ["short"])
+    with proxied(stage.kubeconfig(), api_plane.directory / "pki", tmp_path / "proxy") as proxy:
+        waiting = stage.start("wait", "short", "--kubeconfig", str(proxy.kubeconfig))
+        assert eventually(lambda: len([one for one in proxy.asked if one.watches]) >= 2)
+        proxy.spoil(faults.watch, faults.drop, times=4)
+        proxy.cut_all()
+        _end(stage, "short")
+        stage.admin.delete(JOB, "short", namespace=stage.project)
+        _, err = waiting.communicate(timeout=90)
+        assert (waiting.returncode, "short: Succeeded" in err) == (0, True), err
+
+
+def _end(stage: Stage, name: str) -> None:
+    """As the Job controller does, which doesn't run here."""
+    at = "2027-01-15T10:00:00Z"
+    kinds = ("SuccessCriteriaMet", "Complete")
+    conditions = [
+        {"type": kind, "status": "True", "lastTransitionTime": at, "reason": "CompletionsReached"} for kind in kinds
+    ]
+    path = f"/apis/batch/v1/namespaces/{stage.project}/jobs/{name}"
+    merge = {"Content-Type": "application/merge-patch+json"}
+    with stage.plane.api() as api:
+        api.call("PATCH", path, {"spec": {"suspend": False}}, merge)
+        status = {"startTime": at, "completionTime": at, "succeeded": 1, "conditions": conditions}
+        api.call("PATCH", f"{path}/status", {"status": status}, merge)
