@@ -144,8 +144,8 @@ class KubeCluster:
 
     @property
     def context(self) -> str:
-        """The kubeconfig's context, or ``in-cluster``."""
-        return self._access.context
+        """The kubeconfig's context, or ``in-cluster``; with its file where there are several."""
+        return f"{self._access.context} of {self._access.file}" if self._access.file else self._access.context
 
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""

@@ -48,7 +48,9 @@ def find_access(
     cluster, user = _cluster(merged, name), _user(merged, name)
     entry = msgspec.structs.replace(user.entry, act_as=as_user or user.entry.act_as)
     entry.as_groups = list(as_groups) or entry.as_groups
-    access = Access(server=_server(cluster), context=name, user=merged.contexts[name].entry.user)
+    said = merged.contexts[name]
+    file = str(said.path) if merged.paths[1:] else ""
+    access = Access(server=_server(cluster), context=name, file=file, user=said.entry.user)
     return _with_identity(_with_server(access, cluster, environ), cluster, Said(user.path, entry))
 
 

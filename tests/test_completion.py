@@ -145,6 +145,9 @@ def test_listing_writes_the_names(plane: Plane, home: Path) -> None:
     kubeconfig = str(stage.kubeconfig())
     assert completed(home, "jobq", "list", "-p", stage.project[:8], KUBECONFIG=kubeconfig) == [stage.project]
     assert completed(home, "jobq", "list", "-p", "vis") == ["vision", "vista"]
+    made = stage.jobq("submit", "-i", "example.org/x:1", "--hold", "-o", "name", "--", "true").out.strip()
+    assert stage.jobq("list", **environ).code == 0
+    assert completed(home, "jobq", "why", "-p", stage.project, "", KUBECONFIG=kubeconfig) == ["@latest", made]
 
 
 def test_cache_that_cannot_be_written_is_none(plane: Plane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

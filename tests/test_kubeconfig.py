@@ -65,6 +65,7 @@ def test_first_to_say_it_wins(
     )
     kubectl = json.loads(view.stdout)
     assert found(*paths).context == kubectl["current-context"] == context
+    assert found(*paths).file == str(paths[0] if context == "a" else paths[2])
     assert found(*paths).server == kubectl["clusters"][0]["cluster"]["server"]
 
 

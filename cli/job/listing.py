@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Sequence
 
-from cli import clock, console, options, selection
+from cli import clock, console, known, options, selection
 from cli.catalogue import who_am_i
 from cli.connection import connect
 from cli.explain.overview import Overview, as_json, overviews
@@ -61,6 +61,8 @@ def list_command(
         else read_jobs(cluster, current.entry, positions=positions)
     )
     shown = overviews(wanted.of(found.jobs, now), found.positions, now)
+    if where and not (mine or wanted.narrow):
+        known.remember_jobs(cluster.address, where, (row.name for row in shown))
     _show(shown, output, everywhere=all_projects)
     if not shown and output in {"text", "wide"}:
         console.talk(

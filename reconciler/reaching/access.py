@@ -35,11 +35,13 @@ class Plugin:
 class Access:
     """One server and one identity. PEM as bytes; ``proxy`` is ``""`` for none.
 
-    ``certificate_files`` are certificate and key where they come from files: these may be replaced meanwhile.
+    ``file`` has the context, and is ``""`` where only one was looked at. ``certificate_files`` are certificate and key
+    where they come from files: these may be replaced meanwhile.
     """
 
     server: str
     context: str
+    file: str = ""
     user: str = ""
     authority: bytes = b""
     insecure: bool = False
