@@ -30,6 +30,7 @@ from reconciler.kinds import (
 from reconciler.kube import KubeCluster, connect
 from reconciler.model import Settings, Snapshot
 from tests.controlplane.plane import ROOT, Plane
+from tests.terminal import Terminal
 
 KIM = "kim@example.org"
 """The only member of a project, a researcher, where a test names no other."""
@@ -94,6 +95,11 @@ class Stage:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def terminal(self, *words: str) -> Terminal:
+        """Start such a command on a terminal of its own."""
+        command = [sys.executable, "-m", "cli.main", *words]
+        return Terminal(command, cwd=self.home, environ=self.environment())
 
     def pod(self, job: str) -> str:
         """The name of a job's pod, the first of several."""

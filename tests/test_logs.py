@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from reconciler.kinds import JOB
 from tests import proxy as faults
 from tests.controlplane.plane import Plane
 from tests.proxy import Proxy, proxied
-from tests.stage import PATIENCE_SECONDS, Stage, raise_project, raise_queue, real_node
+from tests.stage import PATIENCE_SECONDS, Run, Stage, raise_project, raise_queue, real_node
 
 DEFAULTS = json.dumps({"image": "example.org/train:1", "cpu": "100m", "memory": "128Mi"})
 T = TypeVar("T")
@@ -126,9 +125,13 @@ def test_progress_bar(real: Stage) -> None:
         began.append(time.monotonic())
     assert shown == b"\r10%\r20%\r30%"
     assert len(began) > 1, "it came all at once"
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, f"{name} goes on; `jobq logs -f {name}` follows it again" in err) == (130, True)
+    process.kill()
+    process.communicate()
+    terminal = real.terminal("logs", "-f", name)
+    terminal.see("\r10%\r20%\r30%")
+    terminal.type("\x03")
+    terminal.see(f"{name} goes on; `jobq logs -f {name}` follows it again")
+    assert terminal.end() == 130
     real.admin.delete(JOB, name, namespace=real.project)
 
 
@@ -179,6 +182,19 @@ def test_attempts(real: Stage) -> None:
     assert real.jobq("logs", "--previous", name).out == lines[0] + "\n"
     refused = real.jobq("logs", "--previous", "-f", name)
     assert (refused.code, "--previous" in refused.err) == (2, True)
+
+
+def test_attempts_whose_logs_are_gone(real: Stage) -> None:
+    """A job that was stopped and resumed has lost what it printed before, which is said."""
+    name = submitted(real, "--", "sh", "-c", "trap exit TERM; echo up; sleep 600 & wait")
+    until(lambda: real.jobq("logs", name).out)
+    assert real.jobq("stop", "-y", name).code == 0
+    until(lambda: not real.pods(name))
+    assert real.jobq("resume", name).code == 0
+    run = until(lambda: (found := real.jobq("logs", name)).out and found)
+    assert isinstance(run, Run)
+    assert run.err == f"{name}: an earlier attempt is gone, with all it printed: evicted or stopped\n"
+    real.admin.delete(JOB, name, namespace=real.project)
 
 
 def test_since(real: Stage) -> None:

@@ -2,20 +2,16 @@
 
 import json
 import os
-import pty
 import re
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from fcntl import ioctl
 from pathlib import Path
 
 import pytest
@@ -29,6 +25,7 @@ from reconciler.kube import connect
 from reconciler.reaching import channels
 from tests.controlplane.plane import Plane
 from tests.stage import PATIENCE_SECONDS, Stage, raise_project, raise_queue, real_node
+from tests.terminal import Terminal
 from tests.waypoints import QUOTED, Waypoint, http_proxy, socks_proxy
 
 DEFAULTS = json.dumps({"image": "example.org/train:1", "cpu": "100m", "memory": "128Mi"})
@@ -76,53 +73,9 @@ def sleeper(real: Stage) -> str:
     return started(real, "sh", "-c", "echo up; echo mine > /tmp/mark; exec sleep 600")
 
 
-class Terminal:
-    """A program on a terminal of its own."""
-
-    def __init__(self, stage: Stage, *words: str) -> None:
-        self.leader, follower = pty.openpty()
-        self.resize(30, 100)
-        self.before = termios.tcgetattr(follower)
-        self.follower = follower
-        environ = {**stage.environment(), "TERM": "xterm"}
-        command = ["setsid", "--ctty", "--wait", sys.executable, "-m", "cli.main", *words]
-        self.process = subprocess.Popen(
-            command, cwd=stage.home, env=environ, stdin=follower, stdout=follower, stderr=follower
-        )
-        self.shown = ""
-
-    def type(self, keys: str) -> None:
-        """Press keys."""
-        os.write(self.leader, keys.encode())
-
-    def resize(self, lines: int, columns: int) -> None:
-        """Give it another size, which the program is told."""
-        ioctl(self.leader, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-
-    def see(self, pattern: str) -> None:
-        """Wait until it has shown that, and forget what came before."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not (match := re.search(pattern, self.shown)):
-            if time.monotonic() > end:
-                self.process.kill()
-                self.end()
-                raise AssertionError(self.shown)
-            if select.select([self.leader], [], [], 0.5)[0]:
-                self.shown += os.read(self.leader, 4096).decode()
-        self.shown = self.shown[match.end() :]
-
-    def end(self) -> int:
-        """The program's exit code; ``restored`` is whether it leaves the terminal as it found it."""
-        code = self.process.wait(PATIENCE_SECONDS)
-        self.restored = termios.tcgetattr(self.follower) == self.before
-        os.close(self.leader)
-        os.close(self.follower)
-        return code
-
-
 def test_shell_on_a_terminal(real: Stage, sleeper: str) -> None:
     """Keys go through, Ctrl-C too; the size is ours; the exit code is the shell's; the terminal is left as it was."""
-    terminal = Terminal(real, "shell", sleeper)
+    terminal = real.terminal("shell", sleeper)
     terminal.see("[#$] ")
     terminal.type("stty size; cat /tmp/mark\r")
     terminal.see("30 100\r\nmine")

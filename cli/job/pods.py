@@ -97,8 +97,9 @@ def gone_attempts(workload: Body | None) -> int:
 def tell_gone(workload: Body | None) -> str:
     """The sentence about them; empty where there are none."""
     count = gone_attempts(workload)
-    them = "an earlier attempt is" if count == 1 else f"{count} earlier attempts are"
-    return f"{them} gone, with all they printed: evicted or stopped" if count else ""
+    if count == 1:
+        return "an earlier attempt is gone, with all it printed: evicted or stopped"
+    return f"{count} earlier attempts are gone, with all they printed: evicted or stopped" if count else ""
 
 
 def running(cluster: Cluster, job: Body, wanted: int | None, name: str) -> tuple[Body, int]:

@@ -13,6 +13,8 @@ from reconciler.errors import ClusterError, NotFound, Unreachable
 from reconciler.kinds import POD
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+AT_ONCE = 64
+"""Logs that are read side by side; those of more pods wait for an end."""
 SILENT_SECONDS = 0.5
 """A line that isn't ended is shown as it is after that."""
 _TICK_SECONDS = 0.05
@@ -171,6 +173,7 @@ class Tails:
         self._waiting: dict[str, list[Tail]] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._places = threading.BoundedSemaphore(AT_ONCE)
         self._error: BaseException | None = None
         self.seen: set[str] = set()
         self.complete = True
@@ -198,6 +201,8 @@ class Tails:
         with self._lock:
             there = self._waiting.setdefault(lane, [])
             there.append(tail)
+            if len(self._waiting) == AT_ONCE + 1 and there == [tail]:
+                console.talk(f"the logs of {AT_ONCE} pods are followed at once; --index shows one alone")
             if there == [tail]:
                 threading.Thread(target=self._read, args=(lane,), daemon=True).start()
 
@@ -216,18 +221,22 @@ class Tails:
     def _read(self, lane: str) -> None:
         """Follow the pods of a lane, until none is left."""
         try:
-            while tail := self._next(lane):
-                tail.follow()
-                self._outlet.end(lane)
-                self.complete = self.complete and tail.complete
-                if tail.doubt:
-                    console.talk(f"{tail.pod['metadata']['name']}: {tail.doubt}")
-                with self._lock:
-                    self._waiting[lane].pop(0)
+            with self._places:
+                self._follow(lane)
         except BaseException as error:  # noqa: BLE001 - a thread's error must be seen
             self._error = error
             with self._lock:
                 self._waiting.pop(lane, None)
+
+    def _follow(self, lane: str) -> None:
+        while tail := self._next(lane):
+            tail.follow()
+            self._outlet.end(lane)
+            self.complete = self.complete and tail.complete
+            if tail.doubt:
+                console.talk(f"{tail.pod['metadata']['name']}: {tail.doubt}")
+            with self._lock:
+                self._waiting[lane].pop(0)
 
     def _next(self, lane: str) -> Tail | None:
         with self._lock:
