@@ -384,7 +384,7 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         "quota-array",
         {"clusterQueue": None},
         Code.WAITING_FOR_QUOTA,
-        ["2 more nvidia.com/gpu in a100"],
+        ["needs 4 nvidia.com/gpu in a100", "2 more than "],
     ),
     ("no places", "quota-array", {"visibility": None}, Code.WAITING_FOR_QUOTA, ["2 of 4 are free.", "--array 0-7%2"]),
     (
@@ -449,7 +449,21 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         "borrowing-waiting",
         {"cohortClusterQueues": GONE, "cohorts": GONE},
         Code.WAITING_FOR_QUOTA,
-        ["2 more nvidia.com/gpu in a100"],
+        ["needs 4 nvidia.com/gpu in a100", "2 more than "],
+    ),
+    (
+        "the cohort can't be seen, and Kueue says never",
+        "never-fits-gpus",
+        {"clusterQueue/spec/cohortName": "all"},
+        Code.NEVER_FITS,
+        ["6 nvidia.com/gpu", "at most 4"],
+    ),
+    (
+        "a cohort whose parent can't be seen",
+        "borrowing-waiting",
+        {"cohorts": GONE, "cohort": {"metadata": {"name": "all"}, "spec": {"parentName": "top"}}},
+        Code.WAITING_FOR_QUOTA,
+        ["2 of your own are free, 2 more than can be borrowed now"],
     ),
     (
         "the spelling of v1beta1",

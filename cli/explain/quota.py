@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from cli import parts
 from cli.explain import messages, misconfigured, preemption, shortage, words
@@ -11,6 +12,8 @@ from cli.explain.messages import Said
 from cli.fit import judge
 from cli.fit import words as amounts
 from cli.fit.judge import Choice, Queue
+
+_ZERO = Decimal(0)
 
 
 def waiting(evidence: Evidence) -> Answer | None:
@@ -22,7 +25,7 @@ def waiting(evidence: Evidence) -> Answer | None:
     return (
         misconfigured.impossible(evidence, queue)
         or _never(evidence, queue)
-        or (None if queue.groups else _never_said(said))
+        or (None if _is_known(queue) else _never_said(said))
         or _preempting(evidence, said)
         or _short(evidence, queue, said)
     )
@@ -33,7 +36,7 @@ def shortfall(evidence: Evidence) -> str:
     said = messages.read(evidence.message)
     queue = _queue(evidence, said)
     choice = _lacking(judge.now(queue, evidence.pod_sets))
-    text = shortage.needs(queue, choice) if choice else _needs_said(said)
+    text = shortage.needs(queue, choice) if choice else _needs_said(evidence, queue, said)
     return f"{text}{words.place(evidence.place)}" if text else words.place(evidence.place).removeprefix("; ")
 
 
@@ -100,7 +103,7 @@ def _short(evidence: Evidence, queue: Queue, said: Said) -> Answer | None:
         help_ = preemption.no_help(evidence, queue, choice)
         sentence = f"Waiting for quota: {free}{resumed}{words.place(place)}.{f' {help_}' if help_ else ''}"
         return Answer(Code.WAITING_FOR_QUOTA, sentence, shortage.way_out(evidence, queue, choice))
-    needs = _needs_said(said)
+    needs = _needs_said(evidence, queue, said)
     if needs:
         return Answer(Code.WAITING_FOR_QUOTA, f"Waiting for quota: {needs}{resumed}{words.place(place)}.", "Wait.")
     return _to_be_looked_at(evidence, queue, resumed)
@@ -125,17 +128,26 @@ def _to_be_looked_at(evidence: Evidence, queue: Queue, resumed: str) -> Answer |
     if "opology" in message or (message and not queue.groups):
         sentence = f"Waiting for quota{resumed}: Kueue says: {message}{words.place(evidence.place)}."
         return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait; ask the admins if it stays so.")
-    known = bool(queue.groups) and all(room.free is not None for room in queue.rooms.values())
-    room = "by the queue's numbers there is room" if known else "how much is free can't be read here"
+    room = "by the queue's numbers there is room" if _is_known(queue) else "how much is free can't be read here"
     told = f" Kueue last said: {message}." if message else ""
     sentence = f"Waiting for Kueue to look at it: {room}{resumed}{words.place(evidence.place)}.{told}"
     return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait a moment; `jobq queue` shows who is ahead.")
 
 
-def _needs_said(said: Said) -> str:
-    """What is lacking in Kueue's own words."""
-    lacks = dict.fromkeys(said.lacking)
-    texts = [f"{more} more {resource} in {flavor} than is free" for resource, flavor, more in lacks]
+def _is_known(queue: Queue) -> bool:
+    """Whether the numbers tell all: the queue's own, and those of its cohort."""
+    return bool(queue.groups) and all(None not in {room.free, room.most} for room in queue.rooms.values())
+
+
+def _needs_said(evidence: Evidence, queue: Queue, said: Said) -> str:
+    """What is lacking in Kueue's own words, with what can be read of the own quota."""
+    texts = []
+    for resource, flavor, more in dict.fromkeys(said.lacking):
+        total = sum((pods.all().get(resource, _ZERO) for pods in evidence.pod_sets), _ZERO)
+        asked = amounts.named(resource, total) if total else resource
+        room = queue.rooms.get((flavor, resource))
+        own = f"{amounts.amount(resource, room.own)} of your own are free, " if room else ""
+        texts.append(f"{asked} in {flavor}; {own}{more} more {'than can be borrowed' if room else 'than is free'} now")
     return f"needs {' or '.join(texts)}" if texts else ""
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from cli import clock, parts
 from cli.catalogue import Entry
@@ -16,6 +15,7 @@ from cli.explain import preemption, recording
 from cli.explain.jobs import JOB_UID, AnyJob
 from cli.fit.cohort import cohort_of
 from cli.job import positions
+from cli.job.pods import of_any
 from cli.parts import Json
 from cli.selection import Current
 from reconciler.cluster import Cluster, Resource
@@ -27,7 +27,6 @@ from reconciler.kinds import (
     LIMIT_RANGE,
     LOCAL_QUEUE,
     NAMESPACE,
-    POD,
     PRIORITY_CLASS,
     RESOURCE_FLAVOR,
     RESOURCE_QUOTA,
@@ -36,14 +35,6 @@ from reconciler.kinds import (
 
 Evidence = dict[str, Any]
 T = TypeVar("T")
-_POD_LABELS: Mapping[str, str] = {
-    "Job": "batch.kubernetes.io/controller-uid={uid}",
-    "JobSet": "jobset.sigs.k8s.io/jobset-name={name}",
-    "RayJob": "ray.io/originated-from-cr-name={name}",
-    "PyTorchJob": "training.kubeflow.org/job-name={name}",
-    "MPIJob": "training.kubeflow.org/job-name={name}",
-}
-"""By which label a kind's pods are found."""
 _STARTED = {"Running", "Succeeded"}
 _MOST_PODS = 5
 """Of how many pods in trouble the events are read: the others have the same."""
@@ -82,10 +73,9 @@ def gather(cluster: Cluster, current: Current, job: AnyJob, around: Evidence) ->
     """The evidence about one job, in the format of recordings. Raises: ClusterError where nobody answers."""
     unread: dict[str, str] = around["unread"]
     namespace = job.namespace
-    pods = _pods_label(job)
     asked: dict[str, Callable[[], Any]] = {
         "workloads": lambda: cluster.list(WORKLOAD, namespace=namespace, labels=f"{JOB_UID}={job.uid}").items,
-        "pods": lambda: cluster.list(POD, namespace=namespace, labels=pods).items if pods else [],
+        "pods": lambda: of_any(cluster, job),
         "events": lambda: _events(cluster, namespace, job.uid),
         "body": lambda: _whole(cluster, job),
     }
@@ -178,11 +168,6 @@ def _former(cluster: Cluster, namespace: str, fields: str, name: str) -> Sequenc
 def _in_trouble(pods: Sequence[Json]) -> Sequence[str]:
     waiting = [one for one in pods if parts.text(one, "status", "phase") not in _STARTED]
     return [parts.text(one, "metadata", "uid") for one in waiting[:_MOST_PODS]]
-
-
-def _pods_label(job: AnyJob) -> str:
-    pattern = _POD_LABELS.get(job.resource.kind, "")
-    return pattern.format(uid=job.uid, name=quote(job.name, safe="-."))
 
 
 def _kind(resource: Resource) -> dict[str, Any]:

@@ -1,15 +1,27 @@
 """Which pod of a job is meant, and what to say where it has none that runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cli.explain import waiting
-from cli.explain.jobs import JOB_UID
+from cli.explain.jobs import JOB_UID, AnyJob
 from cli.explain.status import ENDED, status_of
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import JobqError, NotFound
 from reconciler.kinds import POD, WORKLOAD
 
 JOB_POD = "batch.kubernetes.io/controller-uid"
+_LABELS: Mapping[str, str] = {
+    "Job": JOB_POD,
+    "JobSet": "jobset.sigs.k8s.io/jobset-uid",
+    "RayJob": "ray.io/originated-from-cr-name",
+    "TrainJob": "jobset.sigs.k8s.io/jobset-name",
+    "PyTorchJob": "training.kubeflow.org/job-name",
+    "MPIJob": "training.kubeflow.org/job-name",
+    "Pod": "kueue.x-k8s.io/pod-group-name",
+}
+"""How pods name what they belong to, by its kind."""
+_BY_UID = {JOB_POD, "jobset.sigs.k8s.io/jobset-uid"}
+"""Those that name it by its uid; the others by its name."""
 _INDEX = "batch.kubernetes.io/job-completion-index"
 
 
@@ -17,6 +29,15 @@ def of_job(cluster: Cluster, job: Body) -> Sequence[Body]:
     """The job's pods, oldest first. Raises: ClusterError."""
     meta = job["metadata"]
     return in_order(cluster.list(POD, namespace=meta["namespace"], labels=f"{JOB_POD}={meta['uid']}").items)
+
+
+def of_any(cluster: Cluster, job: AnyJob) -> Sequence[Body]:
+    """The pods of a job of any kind; none of a kind whose pods can't be found. Raises: ClusterError."""
+    label = _LABELS.get(job.resource.kind)
+    if label is None:
+        return ()
+    value = job.uid if label in _BY_UID else job.name
+    return cluster.list(POD, namespace=job.namespace, labels=f"{label}={value}").items
 
 
 def in_order(pods: Sequence[Body]) -> Sequence[Body]:

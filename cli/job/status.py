@@ -11,22 +11,15 @@ from cli.explain.jobs import AnyJob
 from cli.explain.overview import WAITING, overview
 from cli.job import targets
 from cli.job.choosing import Wanted
-from cli.job.pods import JOB_POD, in_order
+from cli.job.pods import in_order, of_any
 from cli.job.positions import read_positions
 from cli.job.targets import Words
 from reconciler.cluster import Cluster
-from reconciler.kinds import JOB, POD
 
 EXAMPLES = """
   jobq status train-x7k2p
   jobq status @latest -o json | jq .array
 """
-_POD_LABELS = {
-    JOB.kind: JOB_POD,
-    "JobSet": "jobset.sigs.k8s.io/jobset-uid",
-    POD.kind: "kueue.x-k8s.io/pod-group-name",
-}
-"""How pods name what they belong to, by its kind: by its uid, or a group's name."""
 
 
 def status(
@@ -66,10 +59,7 @@ def _read(cluster: Cluster, entry: Entry, job: AnyJob) -> Details:
     with ThreadPoolExecutor(1) as pool:
         waits = job.workload is not None and job.status in WAITING
         places = pool.submit(read_positions, cluster, entry.namespace, entry.queue) if waits else None
-        label = _POD_LABELS.get(job.resource.kind)
-        value = job.name if job.resource == POD else job.uid
-        selected = f"{label}={value}"
-        pods = cluster.list(POD, namespace=entry.namespace, labels=selected).items if label else ()
+        pods = of_any(cluster, job)
         name = job.workload["metadata"]["name"] if job.workload else ""
         position = places.result().of.get(name) if places else None
     now = clock.now()
