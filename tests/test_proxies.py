@@ -1,13 +1,15 @@
 """Requests that go through a proxy: which one, by whose word, and to the real API server."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from reconciler.errors import ClusterError
+from reconciler.errors import ClusterError, Unreachable
+from reconciler.kube import connect
 from reconciler.reaching.proxies import configured_proxy, environment_proxy, without_password
 from tests.controlplane.plane import Plane
 from tests.stage import PATIENCE_SECONDS, Stage, raise_project
@@ -107,6 +109,21 @@ def test_proxy_with_a_password(stage: Stage, tmp_path: Path, kind: Kind, scheme:
         assert f"by proxy {scheme}://127.0.0.1:{proxy.port}" in err
         assert "wr0ng" not in err
         assert PASSWORD not in err
+
+
+def test_proxy_that_speaks_tls(stage: Stage, tmp_path: Path) -> None:
+    """It is trusted by the cluster's authority, as kubectl does; a stream through it is refused in words."""
+    with http_proxy(keys=stage.plane.directory / "pki") as proxy:
+        kubeconfig = through(stage, tmp_path, f"https://127.0.0.1:{proxy.port}")
+        kubectl = [str(stage.plane.kubectl), "get", "--raw", "/version"]
+        environ = {"KUBECONFIG": kubeconfig, "HOME": str(tmp_path)}
+        assert b"gitVersion" in subprocess.run(kubectl, env=environ, capture_output=True, check=True).stdout
+        cluster = connect(kubeconfig=kubeconfig)
+        assert cluster.read("/version")["gitVersion"]
+        with pytest.raises(Unreachable, match="carries no streams"):
+            cluster.port_forward("pod", 80, namespace=stage.project)
+        cluster.close()
+    assert len(proxy.targets) == 3
 
 
 def test_socks_proxy_resolves_the_name(stage: Stage, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ import base64
 import select
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 NAME, PASSWORD = "kim", "s3cr3t@:/"
@@ -32,9 +34,9 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def http_proxy(*, locked: bool = False) -> Iterator[Waypoint]:
-    """One that answers CONNECT."""
-    yield from _served(_Connect, locked=locked)
+def http_proxy(*, locked: bool = False, keys: Path | None = None) -> Iterator[Waypoint]:
+    """One that answers CONNECT; by TLS where ``keys`` is the folder of a control plane's."""
+    yield from _served(_Connect, locked=locked, keys=keys)
 
 
 @contextmanager
@@ -43,8 +45,14 @@ def socks_proxy(*, locked: bool = False) -> Iterator[Waypoint]:
     yield from _served(_Socks, locked=locked)
 
 
-def _served(kind: type[socketserver.BaseRequestHandler], *, locked: bool) -> Iterator[Waypoint]:
+def _served(
+    kind: type[socketserver.BaseRequestHandler], *, locked: bool, keys: Path | None = None
+) -> Iterator[Waypoint]:
     with _Server(("127.0.0.1", 0), kind) as server:
+        if keys:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(keys / "apiserver.crt", keys / "apiserver.key")
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         server.waypoint = Waypoint(server.server_address[1], locked)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -118,6 +126,8 @@ def _join(one: socket.socket, other: socket.socket) -> None:
     while True:
         for end in select.select(ends, [], [])[0]:
             data = end.recv(2**16)
+            while isinstance(end, ssl.SSLSocket) and end.pending():
+                data += end.recv(2**16)
             if not data:
                 return
             (other if end is one else one).sendall(data)
