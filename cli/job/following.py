@@ -48,7 +48,6 @@ class _Follower:
     job: Body
     wish: Wish | None
     told: str = ""
-    gone: str = ""
     next: tuple[str, float] = ("", 0.0)
     tails: Tails | None = None
     begun: bool = False
@@ -80,11 +79,10 @@ class _Follower:
             self.tails.add(pod, whole=not first)
 
     def tell_gone(self, workload: Body | None) -> None:
-        """Say, whenever there is another one, that an attempt's log can't be had any more."""
+        """Say, before anything is shown, that the logs of earlier attempts can't be had any more."""
         text = pods.tell_gone(workload)
-        if self.tails and text != self.gone:
+        if self.tails and text and not self.begun:
             console.talk(f"{self.name}: {text}")
-        self.gone = text
 
     def tell(self, fate: Fate, view: View, found: Sequence[Body]) -> None:
         """Say what it waits for, whenever that changes, and how it ended."""
@@ -123,13 +121,13 @@ def follow(cluster: Cluster, job: Body, *, wish: Wish | None, until: float | Non
     try:
         for view in live.watch(cluster, namespace, [*sources([job]), pods_of(job)], until=until):
             fate = fate_of(view, job)
-            follower.tell_gone(workload_of(view, job["metadata"]["uid"]))
             if fate.ended:
                 fate = settled(cluster, job, fate)
                 last = pods.of_job(cluster, job)  # a short job's end may be known before its pod is
                 follower.finish(last, until)
                 follower.tell(fate, view, last)
                 break
+            follower.tell_gone(workload_of(view, job["metadata"]["uid"]))
             follower.show(view.all(POD))
             follower.tell(fate, view, view.all(POD))
     finally:

@@ -2,7 +2,10 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+import typer
 
 from cli import clock, console
 from cli.job import live, pods
@@ -67,8 +70,9 @@ class Outlet:
     def _show_the_silent(self) -> None:
         while not self._over.wait(SILENT_SECONDS / 2):
             silent = [one for one, at in tuple(self._latest.items()) if clock.elapsed() - at > SILENT_SECONDS]
-            for prefix in silent:
-                self.end(prefix)
+            with suppress(typer.Exit):  # nobody reads any more: the next piece ends the command
+                for prefix in silent:
+                    self.end(prefix)
 
 
 @dataclass(slots=True)
@@ -97,21 +101,23 @@ class Tail:
         """
         self._log.timestamps = self.shown.timestamps
         self._runs = pods.restarts(self.pod)
-        pause = FIRST_PAUSE
+        pause, clean = FIRST_PAUSE, False
         while not self.stop.is_set():
             was_over, began = self._over, clock.elapsed()  # known to be over before: then this reading is the last
             try:
                 self._read()
+                clean = True
                 if was_over or not self._look():
                     break
-                pause = FIRST_PAUSE
             except NotFound:
-                self.doubt, self.complete = "its pod is gone, and the end of its log with it", False
+                if not clean:
+                    self.doubt, self.complete = "its pod is gone, and the end of its log with it", False
                 break
             except ClusterError as error:
+                clean = False
                 self._endure(error)
-                lasted = clock.elapsed() - began > _TRIED_SECONDS
-                pause = FIRST_PAUSE if lasted else min(pause * 2, LONGEST_PAUSE)
+            lasted = clock.elapsed() - began > _TRIED_SECONDS
+            pause = FIRST_PAUSE if lasted else min(pause * 2, LONGEST_PAUSE)
             if not self._over:
                 self.stop.wait(pause)
         if self._log.gap and not self.doubt:
