@@ -1,6 +1,11 @@
 """Lists of many jobs, and watches that are cut: what is asked, and what is seen, by a member."""
 
 import json
+import os
+import pty
+import re
+import select
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -89,6 +94,34 @@ def test_watches_that_end(api_plane: Plane, tmp_path: Path) -> None:
         finally:
             process.terminate()
             process.wait(30)
+
+
+def test_drawn_on_a_terminal(api_plane: Plane, tmp_path: Path) -> None:
+    """The list is drawn over itself as it changes, no wider than the terminal, until Ctrl-C."""
+    stage = raise_project(api_plane, tmp_path)
+    made(stage, ["first"])
+    leader, follower = pty.openpty()
+    environ = {**stage.environment(), "TERM": "xterm", "COLUMNS": "60", "LINES": "10"}
+    command = [sys.executable, "-m", "cli.main", "list", "-w"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdin=follower, stdout=follower, stderr=follower)
+    os.close(follower)
+    seen = b""
+
+    def shows(text: str) -> bool:
+        nonlocal seen
+        if select.select([leader], [], [], 0.1)[0]:
+            seen += os.read(leader, 65536)
+        return text in seen.decode(errors="replace")
+
+    assert eventually(lambda: shows("first"))
+    stage.admin.delete(JOB, "first", namespace=stage.project)
+    assert eventually(lambda: shows(f"no jobs in {stage.project}"))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    os.close(leader)
+    drawn = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", seen.decode()).splitlines()
+    assert all(len(line) <= 60 for line in drawn)
+    assert "\x1b[2A" in seen.decode(), "drawn over itself"
 
 
 def _names(out: Path) -> list[str]:

@@ -83,4 +83,5 @@ def _show(shown: Sequence[Overview], output: str, *, everywhere: bool) -> None:
             console.out(row.name)
     elif shown:
         form = rows.Form(wide=output == "wide", everywhere=everywhere)
-        console.table(form.columns, [form.cells(row, now) for row in shown])
+        columns, cells = form.columns, [form.cells(row, now) for row in shown]
+        console.table(*(rows.without_empty(columns, cells) if console.draws() else (columns, cells)))

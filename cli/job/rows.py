@@ -55,6 +55,14 @@ class Form:
         return [*([row.namespace] if self.everywhere else []), *cells, *more]
 
 
+def without_empty(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]]
+) -> tuple[Sequence[Column], Sequence[Sequence[str]]]:
+    """For a person, whose terminal is narrow: only the columns that say anything, so that names have room."""
+    kept = [place for place in range(len(columns)) if any(row[place] for row in rows)]
+    return [columns[place] for place in kept], [[row[place] for place in kept] for row in rows]
+
+
 def amount_of(resource: str, value: Decimal) -> str:
     """An amount in the way that suits its resource."""
     if resource in {"memory", "ephemeral-storage"}:

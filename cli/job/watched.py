@@ -14,7 +14,7 @@ from cli.job.choosing import Wanted
 from cli.job.live import Source, View
 from cli.job.positions import Positions, read_positions
 from cli.job.reading import read_others
-from cli.job.rows import Form
+from cli.job.rows import Form, without_empty
 from reconciler.cluster import Body, Cluster
 from reconciler.kinds import JOB, WORKLOAD
 
@@ -103,7 +103,7 @@ class _Drawn:
         rows = overviews(jobs[:room], places, now)
         beyond = f"and {len(jobs) - room} older ones" if len(jobs) > room else ""
         footer = beyond if jobs else f"no jobs in {self.entry.name}"
-        self.screen.draw(self.form.columns, [self.form.cells(row, now) for row in rows], footer)
+        self.screen.draw(*without_empty(self.form.columns, [self.form.cells(row, now) for row in rows]), footer)
 
 
 @dataclass(slots=True)
