@@ -296,7 +296,12 @@ def test_command(bench: Callable[..., Bench]) -> None:
     own = bench()
     own.submit("train", gpus=3)
     own.told("train", Code.NEVER_FITS)
+    start = own.stage.plane.mark()
     asked = own.stage.jobq("why", "train", "--save", "train.json")
+    place = f"/namespaces/{own.stage.project}/"
+    requests = [one for one in own.stage.plane.requests(start, user=KIM, user_agent="jobq/") if place in one.uri]
+    assert len(requests) <= 14, "few, however many jobs there are"
+    assert not [one for one in requests if (one.verb, one.resource) == ("list", "jobs")]
     assert asked.code == 0
     assert asked.out.startswith("Can never start: asks for 3 nvidia.com/gpu, this project's queue has at most 2.\n")
     assert "saved to train.json" in asked.err
