@@ -39,7 +39,7 @@ def changed(name: str, changes: Mapping[str, Any]) -> Raw:
         place = raw
         for step in way:
             place = _step(place, step)
-        _put(place, last, copy.deepcopy(value))
+        _put(place, last, value if value is GONE else copy.deepcopy(value))
     return raw
 
 

@@ -779,6 +779,41 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         Code.WAITING_FOR_QUOTA,
         ["needs 4 nvidia.com/gpu", "2 pods at a time"],
     ),
+    (
+        "another kind, running",
+        "running",
+        {
+            "job": {"kind": "RayJob", "metadata": {"name": "ray", "namespace": "vision"}, "spec": {}, "status": {}},
+            "pods": [],
+        },
+        Code.RUNNING,
+        ["1 pod, 2 GPUs in a100"],
+    ),
+    (
+        "an array in the middle",
+        "running",
+        {"job/spec/completions": 8, "job/status/succeeded": 3},
+        Code.RUNNING,
+        ["3 of 8 are done"],
+    ),
+    (
+        "between its pods' end and its own",
+        "failed-exit-3",
+        {
+            f"{CONDITIONS}/Finished": GONE,
+            "job/status": {},
+            "pods/0/status": {"phase": "Succeeded"},
+        },
+        Code.RUNNING,
+        ["pods have ended"],
+    ),
+    (
+        "the project is active again, and its room is gone",
+        "quota-array",
+        {f"{CONDITIONS}/Evicted": _condition("True", "LocalQueueStopped")},
+        Code.WAITING_FOR_QUOTA,
+        ["stopped at 20:00:00 UTC since the project was paused"],
+    ),
     ("nothing there", "running", {"job": None, "workload": None}, Code.UNKNOWN, ["no such job"]),
 ]
 

@@ -34,6 +34,8 @@ def pods(evidence: Evidence) -> Answer | None:
     if evidence.workload and not evidence.admitted:
         return None
     living = alive(evidence)
+    if not living and evidence.kind != "Job" and parts.holds(evidence.workload, "PodsReady"):
+        return None  # of some kinds nobody knows how to find the pods
     if not living:
         return _none(evidence)
     if any(runs(pod) or crashes(pod) for pod in living):

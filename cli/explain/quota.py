@@ -154,5 +154,7 @@ def _needs_said(evidence: Evidence, queue: Queue, said: Said) -> str:
 def _resumed(evidence: Evidence) -> str:
     requeued = parts.condition(evidence.workload, "Requeued")
     if parts.text(requeued, "reason") != "Reactivated" or parts.text(requeued, "status") != "True":
-        return ""
+        when = words.at(parts.instant(evidence.eviction, "lastTransitionTime"), evidence)
+        reason = parts.text(evidence.eviction, "reason")
+        return f" (stopped{when}{words.stopped_by(reason)})" if evidence.eviction else ""
     return f" (resumed{words.at(parts.instant(requeued, 'lastTransitionTime'), evidence)})"

@@ -13,15 +13,6 @@ from cli.fit.cohort import rooms
 from cli.parts import Json
 
 _LONGEST_PAUSE = 600
-_STOPPED_BY = {
-    "ClusterQueueStopped": "since its queue was stopped",
-    "LocalQueueStopped": "since the project was paused",
-    "PodsReadyTimeout": "since its pods were not ready in time",
-    "AdmissionCheck": "by an admission check",
-    "Deactivated": "by hand",
-    "NodeFailures": "since a node failed",
-}
-"""Why Kueue has evicted -> how that is said."""
 _SMALL = {"cpu", "memory", "pods", "ephemeral-storage"}
 
 
@@ -46,7 +37,7 @@ def _fully(evidence: Evidence) -> Answer | None:
         len(working) or parts.number(evidence.job, "status", "ready") or parts.number(evidence.job, "status", "active")
     )
     if not count and evidence.kind == "Job":
-        return None
+        return _between(evidence)
     if not _asks(evidence):
         sentence = (
             "Running, but it asks for no cpu, memory or GPU: it is outside the quota and may be slowed or killed first."
@@ -61,11 +52,20 @@ def _fully(evidence: Evidence) -> Answer | None:
     if again := history(evidence):
         sentence += again
         action = "Nothing to do."
-    sentence += "."
+    done, total = parts.number(evidence.job, "status", "succeeded"), parts.number(evidence.job, "spec", "completions")
+    sentence += f"; {done} of {total} are done." if done and total and total > 1 else "."
     if parts.text(evidence.local_queue, "spec", "stopPolicy") in STOPPED:
         sentence += " The project is paused: this job may finish, nothing new starts."
         action = "Nothing to do."
     return Answer(Code.RUNNING, sentence, action)
+
+
+def _between(evidence: Evidence) -> Answer | None:
+    """All pods have ended, and the Job controller hasn't said what that means."""
+    if not evidence.pods:
+        return None
+    sentence = "Its pods have ended: the job is about to be finished, or to make new ones."
+    return Answer(Code.RUNNING, sentence, "Ask again in a moment.")
 
 
 def history(evidence: Evidence) -> str:
@@ -83,7 +83,7 @@ def history(evidence: Evidence) -> str:
         why = " for a job with higher priority" if in_queue else " for another queue of its cohort"
     elif len(reasons) == 1:
         reason = reasons.pop()
-        why = f" {_STOPPED_BY[reason]}" if reason in _STOPPED_BY else f" ({reason})"
+        why = words.stopped_by(reason)
     start = "second" if total == 1 else words.ordinal(total + 1)
     last = words.at(when, evidence)
     return f"; {start} start: it was stopped {words.times(total)}{f', last{last}' if total > 1 and last else last}{why}"

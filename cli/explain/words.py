@@ -7,6 +7,15 @@ from cli.explain.evidence import Evidence, Place
 
 _TEENS = range(11, 14)
 _SIGNALS = {137: "killed", 139: "a segmentation fault", 143: "ended from outside", 134: "aborted"}
+_STOPPED_BY = {
+    "ClusterQueueStopped": "since its queue was stopped",
+    "LocalQueueStopped": "since the project was paused",
+    "PodsReadyTimeout": "since its pods were not ready in time",
+    "AdmissionCheck": "by an admission check",
+    "Deactivated": "by hand",
+    "NodeFailures": "since a node failed",
+}
+"""Why Kueue has evicted -> how that is said."""
 _SHELL = {126: "the command can't be executed", 127: "the command was not found"}
 
 
@@ -58,6 +67,11 @@ def listed(words: Sequence[str]) -> str:
 def times(number: int) -> str:
     """``once``, ``twice``, ``3 times``."""
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def stopped_by(reason: str) -> str:
+    """`` since a node failed``, for the reason of an eviction."""
+    return f" {_STOPPED_BY[reason]}" if reason in _STOPPED_BY else f" ({reason})" if reason else ""
 
 
 def exit_code(code: int) -> str:
