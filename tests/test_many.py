@@ -12,7 +12,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from reconciler.kinds import JOB
+from reconciler.kinds import JOB, WORKLOAD
 from tests import proxy as faults
 from tests.controlplane.plane import Plane
 from tests.proxy import proxied
@@ -61,6 +61,34 @@ def test_many_jobs_take_few_requests(api_plane: Plane, tmp_path: Path) -> None:
     assert stage.jobq("status", "job-0007", "-o", "json").json["name"] == "job-0007"
     verbs = Counter(one.verb for one in api_plane.requests(start, user=KIM, user_agent="jobq/"))
     assert verbs == {"create": 1, "get": 2, "list": 2}, "one job is asked for alone"
+
+
+def test_job_of_another_kind(api_plane: Plane, tmp_path: Path) -> None:
+    """Known by its Workload alone, it is listed, told of, stopped and resumed like any other."""
+    stage = raise_project(api_plane, tmp_path)
+    owner = {"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": "sweep", "uid": "0-1"}
+    name = "jobset-sweep-00000"
+    meta = {
+        "name": name,
+        "namespace": stage.project,
+        "labels": {"kueue.x-k8s.io/job-uid": "0-1"},
+        "ownerReferences": [owner | {"controller": True}],
+    }
+    container = {"name": "main", "image": "x", "resources": {"requests": {"cpu": "2", "amd.com/gpu": "1"}}}
+    sets = [{"name": "main", "count": 3, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}]
+    body = {"apiVersion": WORKLOAD.api_version, "kind": "Workload", "metadata": meta}
+    admin = stage.admin
+    admin.create(WORKLOAD, {**body, "spec": {"queueName": "main", "podSets": sets}})
+    (row,) = stage.jobq("list", "-o", "json").json["jobs"]
+    assert [row[key] for key in ("name", "kind", "status", "cpu", "gpus")] == ["sweep", "JobSet", "Queued", 6.0, 3]
+    assert "6 cpu" in stage.jobq("status", "sweep").out
+    assert stage.jobq("stop", "sweep").code == 0
+    assert admin.get(WORKLOAD, name, namespace=stage.project)["spec"]["active"] is False
+    assert stage.jobq("resume", "sweep").out == "sweep waits for its turn again\n"
+    assert admin.get(WORKLOAD, name, namespace=stage.project)["spec"]["active"] is True
+    gone = stage.jobq("delete", "sweep", "-y")
+    assert (gone.code, "doesn't serve this kind" in gone.err) == (1, True)
+    admin.close()
 
 
 def test_watches_that_end(api_plane: Plane, tmp_path: Path) -> None:

@@ -14,13 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from reconciler import source
+from reconciler.cluster import Cluster
 from reconciler.declare import declare
-from reconciler.kinds import APPLY_ORDER, BY_KIND
+from reconciler.kinds import APPLY_ORDER, BY_KIND, JOB, WORKLOAD
 from reconciler.kube import connect
 from reconciler.model import Manifest
 from reconciler.render import render
 from tests.controlplane.plane import Extent, Plane, start
 from tests.repository import Repository, project, scrubbed
+from tests.stage import KIM, raise_project
 from tests.world import TODAY, clear, install
 
 WORKERS = 16
@@ -31,11 +33,49 @@ def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--projects", type=int, default=300)
+    parser.add_argument("--jobs", type=int, default=10_000, help="in one project, each with its Workload")
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="jobq-bench-") as folder, start(Extent.API) as plane:
         install(plane, Path(folder) / "bootstrap")
+        lists = Lists(plane, Path(folder), given.jobs, given.runs)
+        lists.tell()
         Bench(plane, Path(folder), given.projects, given.runs).tell()
+
+
+class Lists:
+    """One project with many suspended jobs and their Workloads, as one of its members lists them."""
+
+    def __init__(self, plane: Plane, folder: Path, jobs: int, runs: int) -> None:
+        self.runs = runs
+        self.jobs = jobs
+        folder = folder / "home"
+        folder.mkdir()
+        self.stage = raise_project(plane, folder)
+        cluster = connect(kubeconfig=str(plane.kubeconfig), workers=WORKERS)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            list(pool.map(lambda number: _queued(cluster, self.stage.project, number), range(jobs)))
+        cluster.close()
+        config = [f"--namespace={self.stage.project}", f"--cache-dir={folder / 'cache'}"]
+        self.peers = {
+            "kubectl get jobs": [str(plane.kubectl), *config, "get", "jobs"],
+            "kubectl get workloads": [str(plane.kubectl), *config, "get", "workloads"],
+        }
+
+    def tell(self) -> None:
+        """Each in turn, so that a machine's moods meet all."""
+        own = {words: [sys.executable, "-m", "cli.main", *words.split()[1:]] for words in ("jobq list", "jobq queue")}
+        taken: dict[str, list[float]] = {}
+        for _ in range(self.runs):
+            for name, command in {**own, **self.peers}.items():
+                began = time.monotonic()
+                subprocess.run(command, env=self.stage.environment(), cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+                taken.setdefault(name, []).append(time.monotonic() - began)
+        print(f"{self.jobs} jobs in one project {'seconds':>15}  jobq list is")
+        best = min(taken["jobq list"])
+        for name, seconds in taken.items():
+            print(f"  {name:30} {min(seconds):8.2f}  {min(seconds) / best:.2f} times as fast")
+        print()
 
 
 class Bench:
@@ -117,6 +157,40 @@ class Bench:
                     pool.map(lambda one: cluster.apply(BY_KIND[one.ref.group, one.ref.kind].resource, one.body), wanted)
                 )
         cluster.close()
+
+
+def _queued(cluster: Cluster, project: str, number: int) -> None:
+    name = f"train-{number:06}"
+    resources = {"requests": {"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": "1"}}
+    container = {"name": "main", "image": "example.org/train:1", "command": ["true"], "resources": resources}
+    template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    labels = {"kueue.x-k8s.io/queue-name": "main"}
+    meta = {"name": name, "namespace": project, "labels": labels, "annotations": {"jobq.io/submitted-by": KIM}}
+    job = cluster.create(
+        JOB,
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": meta,
+            "spec": {"suspend": True, "template": template},
+        },
+    )
+    uid = job["metadata"]["uid"]
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid, "controller": True}
+    cluster.create(
+        WORKLOAD,
+        {
+            "apiVersion": WORKLOAD.api_version,
+            "kind": "Workload",
+            "metadata": {
+                "name": f"job-{name}-00000",
+                "namespace": project,
+                "labels": {"kueue.x-k8s.io/job-uid": uid},
+                "ownerReferences": [owner],
+            },
+            "spec": {"queueName": "main", "podSets": [{"name": "main", "count": 1, "template": template}]},
+        },
+    )
 
 
 def _project(number: int) -> str:
