@@ -41,6 +41,7 @@ check: setup  ## ruff, mypy, import contracts
 
 bench: setup  ## speed beside kubectl and a bare loop, as ratios
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.startup
 
 fix: setup  ## format, and mend what ruff can
 	@$(BIN)/ruff check --quiet --fix . || true

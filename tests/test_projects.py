@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.plane import Plane
+from tests.golden import same_as_kept
 from tests.repository import Repository, project
 from tests.stage import Stage, raise_project
 from tests.terminal import on_terminal
@@ -19,9 +20,8 @@ def test_checkout_without_a_cluster(repository: Repository) -> None:
     below = repository.root / "projects.d"
     run = jobq("project", "list", cwd=below)
     assert run.code == 0, run.err
-    rows = [line.split() for line in run.out.splitlines()]
-    assert [(row[0], row[-1]) for row in rows[1:]] == [("speech", "paused"), ("vision", "active")]
     assert "declared here, in projects.d/" in run.err
+    same_as_kept("projects/checkout.txt", run.out)
     listed = jobq("project", "list", "-o", "json", cwd=below).json["projects"]
     assert [one["role"] for one in listed] == [None, None]
 
@@ -78,3 +78,15 @@ def test_menu(plane: Plane, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "config" / "jobq" / "projects.json").read_text()) == {plane.server: paused.project}
     text, code = on_terminal(command, "\x04", cwd=tmp_path, environ=environ)
     assert (code, "Traceback" in text) == (130, False), text
+
+
+def test_help_of_the_group() -> None:
+    same_as_kept("projects/help.txt", jobq("project", "--help", COLUMNS="80").out)
+    same_as_kept("projects/select-help.txt", jobq("project", "select", "--help", COLUMNS="80").out)
+
+
+def test_archived_project(plane: Plane, stage: Stage) -> None:
+    """Its jobs can be listed; that it has none is no wonder."""
+    archived = raise_project(plane, stage.home, state="archived", archivedOn="2026-10-01")
+    run = stage.jobq("list", "-p", archived.project)
+    assert (run.code, run.err) == (0, f"no jobs in {archived.project} (archived since 2026-10-01)\n")

@@ -44,10 +44,11 @@ def list_command(
     cluster = connect(kubeconfig=kubeconfig, context=context)
     if all_projects:
         caller = who_am_i(cluster)
-        name, where = caller.name, ""
+        name, where, since_when = caller.name, "", ""
     else:
         current = selection.current(cluster, project)
         name, where = current.caller.name, current.entry.name
+        since_when = f" (archived since {current.entry.archived_on})" if current.entry.archived_on else ""
     wanted = Wanted(name if mine else "", wanted.statuses, wanted.since, wanted.limit)
     if watch:
         watched.watch_jobs(cluster, current.entry, wanted, output)
@@ -65,9 +66,7 @@ def list_command(
         known.remember_jobs(cluster.address, where, (row.name for row in shown))
     _show(shown, output, everywhere=all_projects)
     if not shown and output in {"text", "wide"}:
-        console.talk(
-            f"no jobs{' of yours' if mine else ''}{' like that' if wanted.narrow else ''}{where and f' in {where}'}"
-        )
+        console.talk(f"no jobs{_of(wanted)}{where and f' in {where}{since_when}'}")
 
 
 def _of(wanted: Wanted) -> str:
