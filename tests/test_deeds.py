@@ -146,6 +146,8 @@ def test_several_and_none(stage: Stage) -> None:
     run = stage.jobq("stop", "nowhere", name)
     assert (run.code, f"{name} is stopped" in run.out, "no job 'nowhere'" in run.err) == (5, True, True)
     assert stage.jobq("stop", "nowhere").code == 1
+    assert "name is empty" in stage.jobq("stop", "").err
+    assert stage.jobq("stop", "a/b").code == 1
     for words in (["stop"], ["delete", "--all", name], ["stop", name, "--status", "held"]):
         assert stage.jobq(*words).code == 2
     gone(stage, name)

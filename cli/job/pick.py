@@ -1,6 +1,7 @@
 """Which job a word means: a name, a unique beginning of one of mine, or ``@latest``."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -10,17 +11,28 @@ from reconciler.kinds import JOB, JOB_METADATA
 from reconciler.model import SUBMITTED_BY
 
 LATEST = "@latest"
+_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 
 
 def pick(cluster: Cluster, namespace: str, word: str, caller: str) -> Body:
     """The Job: a whole name is asked for alone, else names are read first. Raises: NotFound; UsageError for several."""
-    if not word:  # its address would be that of all jobs
-        raise UsageError("the job's name is empty", hint="`jobq list` shows the jobs there are")
-    if word != LATEST:
+    refuse_empty(word)
+    if may_be_name(word):
         with suppress(NotFound):
             return cluster.get(JOB, word, namespace=namespace)
     found = choose(cluster.list(JOB_METADATA, namespace=namespace).items, word, caller, namespace)
     return cluster.get(JOB, found["metadata"]["name"], namespace=namespace)
+
+
+def refuse_empty(word: str) -> None:
+    """It would be the beginning of every name. Raises: UsageError."""
+    if not word:
+        raise UsageError("the job's name is empty", hint="`jobq list` shows the jobs there are")
+
+
+def may_be_name(word: str) -> bool:
+    """Whether a job can be called so, and be asked for by its address."""
+    return bool(_NAME.fullmatch(word))
 
 
 def choose(jobs: Sequence[Body], word: str, caller: str, project: str) -> Body:

@@ -10,7 +10,7 @@ from cli import clock, console
 from cli.exits import Exit
 from cli.explain.jobs import JOB_UID, AnyJob
 from cli.job.choosing import Wanted
-from cli.job.pick import LATEST, choose
+from cli.job.pick import choose, may_be_name, refuse_empty
 from cli.job.reading import read_jobs
 from cli.meant import must_be_meant
 from cli.selection import Current
@@ -37,11 +37,8 @@ class Words:
             raise UsageError("name jobs, or say --all" if not self.all else "either names or --all")
         if self.wanted.statuses and not self.all:
             raise UsageError("--status goes with --all")
-
-    @property
-    def whole(self) -> bool:
-        """Whether no word can come to mean another job."""
-        return self.all or LATEST not in self.names
+        for name in self.names:
+            refuse_empty(name)
 
 
 class Refused(JobqError):
@@ -141,7 +138,7 @@ def _attempt(job: AnyJob, deed: Callable[[AnyJob], str]) -> str | JobqError:
 
 def _by_whole_names(cluster: Cluster, namespace: str, names: Sequence[str]) -> Sequence[AnyJob] | None:
     """The Jobs of these names with their Workloads, in few requests; None where one is no Job's name."""
-    if LATEST in names or len(names) > _AT_ONCE:
+    if len(names) > _AT_ONCE or not all(map(may_be_name, names)):
         return None
     try:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
