@@ -34,10 +34,8 @@ class Column:
 
 def wanted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
     """The width of each column, in cells of the terminal, where nothing is cut."""
-    from rich.cells import cell_len  # noqa: PLC0415 - what no table is for
-
     lines = [[column.title for column in columns], *rows]
-    return [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
+    return [max(map(_wide, cells)) for cells in zip(*lines, strict=True)]
 
 
 def fitted(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
@@ -90,13 +88,22 @@ def _cut(cell: str, size: int, column: Column, *, coloured: bool) -> str:
 
 
 def _shortened(text: str, size: int) -> str:
-    from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - what no table is for
+    if _wide(text) <= size:
+        return text
+    from rich.cells import set_cell_size  # noqa: PLC0415 - what no table is for
 
-    return text if cell_len(text) <= size else set_cell_size(text, size - 1) + _CUT
+    return set_cell_size(text, size - 1) + _CUT
 
 
 def _placed(text: str, coloured: str, size: int, column: Column) -> str:
-    from rich.cells import cell_len  # noqa: PLC0415 - what no table is for
-
-    blank = " " * (size - cell_len(text))
+    blank = " " * (size - _wide(text))
     return blank + coloured if column.right else coloured + blank
+
+
+def _wide(text: str) -> int:
+    """Cells of the terminal that it takes; most texts are plain, and there may be a hundred thousand."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415 - 50 ms that only other scripts need
+
+    return cell_len(text)
