@@ -105,6 +105,7 @@ def test_end_that_cannot_be_read(real: Stage, between: Proxy) -> None:
     process = real.start("logs", "-f", name, KUBECONFIG=str(between.kubeconfig))
     assert process.stdout
     assert process.stdout.readline() == "up\n"
+    until(lambda: sum(bool(re.search(LOG, one.path)) for one in between.asked) > 1)  # it was cut
     real.admin.delete(JOB, name, namespace=real.project)
     until(lambda: pod not in real.pods(name))
     between.heal()
