@@ -31,9 +31,10 @@ def connect(api: CoreV1Api, namespace: str, asked: dict[str, Any]) -> dict[str, 
     call = api.connect_get_namespaced_pod_portforward
     found = portforward(call, asked["pod"], namespace, ports=str(asked["port"]))
     one = found.socket(asked["port"])
+    data = ""
     with suppress(OSError):  # refused before
         one.sendall(asked["data"].encode())
-    data = one.recv(1000).decode()
+        data = one.recv(1000).decode()
     until = time.monotonic() + PATIENCE_SECONDS
     while not data and found.error(asked["port"]) is None and time.monotonic() < until:
         time.sleep(0.05)

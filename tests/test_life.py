@@ -208,7 +208,7 @@ def test_many_disrupted(world: World) -> None:
     run = world.jobq("reconcile")
     assert run.code == 4
     assert "5 of 5 live projects would be disrupted; 1 may be (lab-0, lab-1" in run.out, run.out
-    assert "--approved" in run.out
+    assert "jobq approve " in run.out
     assert world.versions() == versions
     world.repository.declare(*(project(name, members=MEMBERS[:1]) for name in names), settings="guard.disrupted = 5\n")
     assert world.jobq("reconcile").code == 0

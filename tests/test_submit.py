@@ -165,16 +165,16 @@ def test_array(real: Stage) -> None:
     say = 'echo "$JOBQ_ARRAY_INDEX $SLURM_ARRAY_TASK_ID"; [ "$JOBQ_ARRAY_INDEX" != 7 ]'
     run = ended(real, "--array", "3,7,20-30:5%3", "-t", "1m", "--", "sh", "-c", say)
     assert run.code == 100
-    assert sorted(run.out.splitlines()) == ["20 20", "25 25", "3 3", "30 30", "7 7"]
+    assert sorted(run.out.splitlines()) == ["[0] 3 3", "[1] 7 7", "[2] 20 20", "[3] 25 25", "[4] 30 30"]
     counted = ended(real, "--array", "0-2%1", "--", "sh", "-c", "echo $SLURM_ARRAY_TASK_ID")
-    assert (counted.code, sorted(counted.out.split())) == (0, ["0", "1", "2"])
+    assert (counted.code, sorted(counted.out.splitlines())) == (0, ["[0] 0", "[1] 1", "[2] 2"])
 
 
 def test_task_over_its_limit(real: Stage) -> None:
     """The limit is a task's, not the job's: others go on."""
     say = "trap 'exit 1' TERM; [ $JOBQ_ARRAY_INDEX = 1 ] && echo done && exit; sleep 60 & wait"
     run = ended(real, "--array", "0-1", "-t", "8s", "--", "sh", "-c", say)
-    assert (run.code, run.out) == (100, "done\n")
+    assert (run.code, run.out) == (100, "[1] done\n")
 
 
 def test_nodes_meet(real: Stage) -> None:
@@ -197,7 +197,7 @@ else:
 """
     port = socket_port()
     run = ended(real, "--nodes", "3", "-e", f"MASTER_PORT={port}", write(real, "meet.py", script))
-    assert (run.code, run.out) == (0, "met 3 ['1', '2']\n"), run.err
+    assert (run.code, run.out) == (0, "[0] met 3 ['1', '2']\n"), run.err
 
 
 def socket_port() -> int:
