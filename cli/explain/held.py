@@ -4,6 +4,7 @@ from cli import parts
 from cli.explain import words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
+from cli.explain.reserved import check_said
 
 GATE = "kueue.x-k8s.io/admission-gated-by"
 HOLD = "jobq.io/hold"
@@ -154,8 +155,6 @@ def _rejecting(evidence: Evidence) -> list[str]:
 
 
 def _rejected(evidence: Evidence) -> Answer:
-    from cli.explain.reserved import check_said  # noqa: PLC0415
-
     name, message, when = check_said(evidence, "Rejected")
     return Answer(
         Code.ADMISSION_CHECK_REJECTED,

@@ -54,7 +54,7 @@ def list_command(
 def _declared(error: ClusterError) -> Sequence[Row]:
     """The projects of the checkout around us, without anybody's role. Raises: ``error`` where something else is up."""
     from cli.operator.declared import read_tree  # noqa: PLC0415 - few list projects this way
-    from reconciler.render import render  # noqa: PLC0415
+    from reconciler.render import render  # noqa: PLC0415 - only without a cluster
 
     here = Path.cwd()
     if NO_CLUSTER not in str(error) or not any((folder / _FOLDER).is_dir() for folder in (here, *here.parents)):

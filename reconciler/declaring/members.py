@@ -60,7 +60,7 @@ def spellings(projects: Iterable[Project]) -> Iterator[Problem]:
         counts[one.kind, prefix] = counts.get((one.kind, prefix), 0) + 1
     for prefix, one in prefixed:
         others = {p: n for (kind, p), n in counts.items() if kind == one.kind and p != prefix}
-        if counts[one.kind, prefix] == 1 and len(others) == 1 and max(others.values()) > 2:  # noqa: PLR2004
+        if counts[one.kind, prefix] == 1 and len(others) == 1 and max(others.values()) > 2:  # noqa: PLR2004 - a habit
             usual = next(iter(others))
             reason = f"no other {one.kind.lower()} is written {prefix + ':…' if prefix else 'without a prefix'}"
             yield Problem(one.origin, f"{one.name}: {reason}", f"the others begin with {usual}:", warning=True)

@@ -166,4 +166,4 @@ def shown(value: object) -> str:
             text = repr(value)
         case _:
             text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004
+    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - what fits a line
