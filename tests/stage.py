@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from reconciler import source
 from reconciler.administration import bootstrap
@@ -30,12 +29,12 @@ from reconciler.kinds import (
 from reconciler.kube import KubeCluster, connect
 from reconciler.model import Settings, Snapshot
 from tests.controlplane.plane import ROOT, Plane
+from tests.run import Run, finish
 from tests.terminal import Terminal
 
 KIM = "kim@example.org"
 """The only member of a project, a researcher, where a test names no other."""
 NODE = Resource("", "v1", "nodes", "Node", namespaced=False)
-PATIENCE_SECONDS = 90
 _FOR_MEMBERS = frozenset(
     {
         "jobq-system",
@@ -44,20 +43,6 @@ _FOR_MEMBERS = frozenset(
         *(f"jobq-project-{role}" for role in ("viewer", "researcher", "maintainer")),
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a finished command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401 - JSON
-        """Its stdout as a value."""
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +65,7 @@ class Stage:
     def jobq(self, *words: str, user: str = KIM, groups: Sequence[str] = (), **environ: str) -> Run:
         """Run a command as a person with the project in JOBQ_PROJECT; ``environ`` is added."""
         process = self.start(*words, user=user, groups=groups, **environ)
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
-        assert "Traceback" not in err
-        return Run(process.returncode, out, err)
+        return finish(process, words)
 
     def start(self, *words: str, user: str = KIM, groups: Sequence[str] = (), **environ: str) -> subprocess.Popen[str]:
         """Start such a command."""

@@ -11,8 +11,9 @@ from reconciler.model import MANAGED_BY, PROJECT_LABEL
 from reconciler.planned import Report
 from tests.controlplane.plane import Plane
 from tests.repository import Repository, project
+from tests.run import Run
 from tests.stage import force_away
-from tests.world import Run, World, eventually, forget
+from tests.world import World, eventually, forget
 
 pytestmark = pytest.mark.xdist_group("life")
 KIM = [{"user": "kim@example.org", "role": "researcher"}]

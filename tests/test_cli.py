@@ -20,7 +20,8 @@ from reconciler.cluster import Body, Cluster, Resource
 from reconciler.errors import ClusterError, Rejected, Unreachable
 from reconciler.kinds import JOB, WORKLOAD
 from tests.controlplane.plane import ROOT, Plane
-from tests.stage import KIM, PATIENCE_SECONDS, Run, Stage, raise_project, raise_queue, real_node
+from tests.run import PATIENCE_SECONDS, Run
+from tests.stage import KIM, Stage, raise_project, raise_queue, real_node
 from tests.terminal import on_terminal
 from tests.world import eventually
 

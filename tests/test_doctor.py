@@ -27,9 +27,10 @@ from reconciler.kinds import (
 from tests.controlplane.plane import Extent, Plane, start
 from tests.laws import declared
 from tests.repository import Repository, project
+from tests.run import Run
 from tests.test_operator import jobq
 from tests.test_purge import API_SERVICE
-from tests.world import TODAY, Run, World, eventually, install
+from tests.world import TODAY, World, eventually, install
 
 CRD = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
 OK, WARNING, PROBLEM = Level.OK, Level.WARNING, Level.PROBLEM

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.plane import ROOT, Plane
-from tests.stage import PATIENCE_SECONDS, Stage, raise_project
+from tests.run import PATIENCE_SECONDS
+from tests.stage import Stage, raise_project
 from tests.terminal import on_terminal
 from tests.test_cli import stranger
 from tests.world import eventually

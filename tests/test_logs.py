@@ -15,7 +15,8 @@ from reconciler.kinds import JOB
 from tests import proxy as faults
 from tests.controlplane.plane import Plane
 from tests.proxy import Proxy, proxied
-from tests.stage import PATIENCE_SECONDS, Run, Stage, raise_project, raise_queue, real_node
+from tests.run import PATIENCE_SECONDS, Run
+from tests.stage import Stage, raise_project, raise_queue, real_node
 
 DEFAULTS = json.dumps({"image": "example.org/train:1", "cpu": "100m", "memory": "128Mi"})
 T = TypeVar("T")
@@ -208,6 +209,6 @@ def test_since(real: Stage) -> None:
     process.kill()
     process.communicate()
     assert real.jobq("logs", "--since", "2s", name).out.strip() in {"new", ""}
-    assert real.jobq("logs", "--since", "10m", name).out == "old\nnew\n"
+    assert real.jobq("logs", "--since", "10m", name) == Run(0, "old\nnew\n", "")
     assert real.jobq("logs", "--since", "soon", name).code == 2
     real.admin.delete(JOB, name, namespace=real.project)

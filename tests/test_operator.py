@@ -10,7 +10,8 @@ import pytest
 from reconciler.documents import read_template
 from tests.controlplane.plane import ROOT
 from tests.repository import Repository, project, scrubbed
-from tests.world import Run, World
+from tests.run import Run
+from tests.world import World
 
 BROKEN = project("vision").replace("gpu-shared", "GPU")
 

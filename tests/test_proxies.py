@@ -12,7 +12,8 @@ from reconciler.errors import ClusterError, Unreachable
 from reconciler.kube import connect
 from reconciler.reaching.proxies import configured_proxy, environment_proxy, without_password
 from tests.controlplane.plane import Plane
-from tests.stage import PATIENCE_SECONDS, Stage, raise_project
+from tests.run import PATIENCE_SECONDS
+from tests.stage import Stage, raise_project
 from tests.waypoints import PASSWORD, QUOTED, Waypoint, http_proxy, socks_proxy
 
 PROXY = "http://proxy.example.org:3128"

@@ -11,10 +11,11 @@ from reconciler.errors import NotFound
 from reconciler.kinds import CLAIM, CONFIG_MAP, JOB, NAMESPACE, WORKLOAD
 from tests.controlplane.plane import ROOT, Plane
 from tests.repository import Repository, project, scrubbed
+from tests.run import Run
 from tests.stage import force_away
 from tests.terminal import on_terminal
 from tests.test_life import job, running
-from tests.world import Run, World, eventually, forget, remove_namespace
+from tests.world import World, eventually, forget, remove_namespace
 
 pytestmark = pytest.mark.xdist_group("life")
 KIM = [{"user": "kim@example.org", "role": "researcher"}]

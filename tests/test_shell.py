@@ -24,7 +24,8 @@ from reconciler.kinds import JOB, POD
 from reconciler.kube import connect
 from reconciler.reaching import channels
 from tests.controlplane.plane import Plane
-from tests.stage import PATIENCE_SECONDS, Stage, raise_project, raise_queue, real_node
+from tests.run import PATIENCE_SECONDS
+from tests.stage import Stage, raise_project, raise_queue, real_node
 from tests.terminal import Terminal
 from tests.waypoints import QUOTED, Waypoint, http_proxy, socks_proxy
 

@@ -23,7 +23,8 @@ from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, NAMESPACE, RESOURCE_Q
 from tests.controlplane.plane import Plane
 from tests.proxy import lose_answer, proxied
 from tests.repository import Repository
-from tests.stage import KIM, Run, Stage, raise_project, raise_queue, real_node
+from tests.run import Run
+from tests.stage import KIM, Stage, raise_project, raise_queue, real_node
 from tests.world import eventually
 
 DEFAULTS = json.dumps({"image": "example.org/train:1", "cpu": "100m", "memory": "64Mi", "env": {"PRICE": "5$$"}})

@@ -9,7 +9,7 @@ import pytest
 
 from tests.controlplane.plane import ROOT, Plane
 from tests.repository import scrubbed
-from tests.stage import PATIENCE_SECONDS
+from tests.run import PATIENCE_SECONDS
 from tests.world import World
 
 pytestmark = pytest.mark.xdist_group("life")

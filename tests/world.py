@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 from reconciler import cycle, observe, source
 from reconciler.administration import bootstrap
@@ -31,6 +30,7 @@ from tests.controlplane.api import Api, Refused
 from tests.controlplane.audit import Request
 from tests.controlplane.plane import ROOT, Plane
 from tests.repository import Repository, scrubbed
+from tests.run import Run, finish
 
 TODAY = date(2027, 1, 15)
 """The day of all passes that a test makes itself."""
@@ -43,20 +43,6 @@ PAGES = Counter({kind.resource.plural: 1 for kind in PROJECT_KINDS}) + Counter(
 """LISTs of a run in which each kind fits on one page."""
 SUCCESSES = {Result.CREATED, Result.CONFIGURED, Result.REPLACED, Result.DELETED}
 _OTHERS = ("default", "jobq-system", "kueue-system", "kube-system", "kube-public", "kube-node-lease")
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a finished command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401 - JSON
-        """Its stdout as a value."""
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True)
@@ -81,9 +67,7 @@ class World:
     def jobq(self, *words: str, kubeconfig: Path | None = None) -> Run:
         """Run a command that is given repository and kubeconfig."""
         process = self.start(*words, kubeconfig=kubeconfig)
-        out, err = process.communicate(timeout=90)
-        assert "Traceback" not in out + err
-        return Run(process.returncode, out, err)
+        return finish(process, words)
 
     def start(self, *words: str, kubeconfig: Path | None = None) -> subprocess.Popen[str]:
         """Start such a command."""
