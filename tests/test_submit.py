@@ -1,6 +1,7 @@
 """What becomes of a submission: jobs that really run, as a project's member, on a node of the tests' own."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -150,15 +151,36 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         thread.join()
 
 
+DEPENDENT = """\
+# /// script
+# dependencies = ["tinydemo>=1"]
+# [tool.jobq]
+# memory = "1Gi"
+# ///
+import os, sys, tinydemo
+print(tinydemo.WORD, sys.argv[1:], "by uv" if "UV" in os.environ else "by pip")
+"""
+
+
 def test_dependencies(real: Stage, index: str) -> None:
     """Without uv a venv of the image has them, from the index that is named; without either the job says so."""
-    block = '# /// script\n# dependencies = ["tinydemo>=1"]\n# [tool.jobq]\n# memory = "1Gi"\n# ///\n'
-    path = write(real, "deps.py", f"{block}import sys, tinydemo\nprint(tinydemo.WORD, sys.argv[1:])\n")
+    path = write(real, "deps.py", DEPENDENT)
     run = ended(real, "-e", f"PIP_INDEX_URL={index}", path, "a b")
-    assert (run.code, run.out.splitlines()[-1:]) == (0, ["found ['a b']"]), run.out + run.err
+    assert (run.code, run.out.splitlines()[-1:]) == (0, ["found ['a b'] by pip"]), run.out + run.err
     bare = ended(real, "-e", "PATH=/nowhere", path)
     assert bare.code == 100
     assert "neither uv nor a Python with venv and pip" in bare.out
+
+
+@pytest.mark.parametrize("home", ["/tmp", "/nowhere"])
+def test_dependencies_by_uv(real: Stage, index: str, home: str) -> None:
+    """Where the image has uv, it runs the script; also for somebody without a home to keep a cache in."""
+    path = write(real, "deps.py", DEPENDENT)
+    image = {"PATH": f"{Path(sys.executable).parent.resolve()}:{os.environ['PATH']}", "HOME": home}
+    offline = {"UV_DEFAULT_INDEX": index, "UV_PYTHON_DOWNLOADS": "never", "PIP_NO_INDEX": "1"}
+    words = [word for key, value in {**image, **offline}.items() for word in ("-e", f"{key}={value}")]
+    run = ended(real, *words, path, "a b")
+    assert (run.code, run.out.splitlines()[-1:]) == (0, ["found ['a b'] by uv"]), run.out + run.err
 
 
 def test_array(real: Stage) -> None:
