@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, cast
 
 import pytest
@@ -22,9 +23,9 @@ from reconciler.cluster import Body, Cluster, Resource
 from reconciler.errors import ClusterError, Conflict, Forbidden, Unreachable
 from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, NAMESPACE, RESOURCE_QUOTA, SERVICE
 from tests.controlplane.plane import Plane
-from tests.proxy import lose_answer, proxied
+from tests.proxy import lose_answer, proxied, silence
 from tests.repository import Repository
-from tests.run import Run
+from tests.run import PATIENCE_SECONDS, Run
 from tests.stage import KIM, Stage, raise_project, raise_queue, real_node
 from tests.world import eventually
 
@@ -172,11 +173,11 @@ def test_dependencies(real: Stage, index: str) -> None:
     assert "neither uv nor a Python with venv and pip" in bare.out
 
 
-@pytest.mark.parametrize("home", ["/tmp", "/nowhere"])
-def test_dependencies_by_uv(real: Stage, index: str, home: str) -> None:
+@pytest.mark.parametrize("home", [{}, {"HOME": "/nowhere"}], ids=["home", "no home"])
+def test_dependencies_by_uv(real: Stage, index: str, home: dict[str, str]) -> None:
     """Where the image has uv, it runs the script; also for somebody without a home to keep a cache in."""
     path = write(real, "deps.py", DEPENDENT)
-    image = {"PATH": f"{Path(sys.executable).parent.resolve()}:{os.environ['PATH']}", "HOME": home}
+    image = {"PATH": f"{Path(sys.executable).parent.resolve()}:{os.environ['PATH']}", **home}
     offline = {"UV_DEFAULT_INDEX": index, "UV_PYTHON_DOWNLOADS": "never", "PIP_NO_INDEX": "1"}
     words = [word for key, value in {**image, **offline}.items() for word in ("-e", f"{key}={value}")]
     run = ended(real, *words, path, "a b")
@@ -497,6 +498,33 @@ def test_lost_answers(real: Stage, tmp_path: Path) -> None:
     assert (run.code, run.out) == (1, "")
     assert "the job was taken back" in run.err
     assert not [job for job in real.admin.list(JOB, namespace=real.project).items if "bare-" in job["metadata"]["name"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("jobs", r"whether (late-[a-z0-9]{5}) was made is unknown: `jobq list -p"),
+        ("configmaps", r"the job was taken back: nothing is left of it"),
+    ],
+)
+def test_interrupted_while_it_is_sent(real: Stage, tmp_path: Path, kind: str, said: str) -> None:
+    """Ctrl-C before the answer has come: what is known of the job is said; a Job that waits for files is taken back."""
+    path, over = write(real, "late.py", "print()"), Event()
+    with proxied(real.kubeconfig(), real.plane.directory / "pki", tmp_path) as proxy:
+        proxy.spoil(lambda asked: asked.method == "POST" and asked.path.endswith(kind), silence(over, done=True))
+        process = real.start("submit", "--hold", path, KUBECONFIG=str(proxy.kubeconfig))
+        sent = eventually(lambda: any(asked.path.endswith(kind) and asked.method == "POST" for asked in proxy.asked))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        over.set()
+    assert sent
+    assert (process.returncode, out) == (130, "")
+    found = re.search(said, err)
+    assert found, err
+    there = [job["metadata"]["name"] for job in real.admin.list(JOB, namespace=real.project).items]
+    assert [name for name in there if name.startswith("late-")] == list(found.groups())
+    for name in found.groups():
+        real.admin.delete(JOB, name, namespace=real.project)
 
 
 class Failing:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cli import console
 from cli.submission.manifest import owned
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import ClusterError, Conflict, NotFound, Unreachable
@@ -54,11 +55,14 @@ def _send(cluster: Cluster, objects: Objects, project: str) -> Objects:
 
 
 def _create_job(cluster: Cluster, body: Body, project: str) -> Body:
-    name = body["metadata"]["name"]
+    unknown = f"whether {body['metadata']['name']} was made is unknown: `jobq list -p {project}` shows it"
     try:
         return cluster.create(JOB, body)
     except Unreachable as error:
-        error.hint = f"whether {name} was made is unknown: `jobq list -p {project}` shows it"
+        error.hint = unknown
+        raise
+    except KeyboardInterrupt:
+        console.talk(unknown)
         raise
     except ClusterError as error:
         if "failed calling webhook" in str(error):
@@ -74,7 +78,7 @@ def _ship(cluster: Cluster, files: Body, job: Body, project: str) -> Body:
         error.hint = _undone(cluster, job, project)
         raise
     except KeyboardInterrupt:
-        _undone(cluster, job, project)
+        console.talk(_undone(cluster, job, project))
         raise
 
 
