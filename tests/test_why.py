@@ -428,7 +428,7 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
             ),
         },
         Code.WAITING_FOR_QUOTA,
-        ['topology "rack"'],
+        ["the topology rack have no place for its pod"],
     ),
     (
         "two resources, one short by little",

@@ -47,8 +47,8 @@ class Evidence:
     place: Place | None
     unanswered: int
     """The HTTP status with which Kueue's visibility API refused; 0 where it answered, or wasn't asked."""
-    others: Sequence[Json]
-    """Other Workloads of the project."""
+    others: Sequence[Json] | None
+    """Other Workloads of the project; None where they can't be read."""
     quotas: Sequence[Json]
     limit_ranges: Sequence[Json]
     classes: Mapping[str, int] | None
@@ -192,7 +192,7 @@ def evidence_of(raw: object) -> Evidence:
         events=parts.items(raw, "events"),
         place=_place(parts.items(raw, "visibility", "localQueue", "items"), workload),
         unanswered=parts.number(raw, "visibility", "localQueue", "httpStatus") or 0,
-        others=parts.items(raw, "otherWorkloads"),
+        others=_listed(raw, "otherWorkloads"),
         quotas=parts.items(raw, "resourceQuotas"),
         limit_ranges=parts.items(raw, "limitRanges"),
         classes=_classes(raw),

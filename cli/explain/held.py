@@ -1,7 +1,7 @@
 """The job that somebody keeps from running: held, stopped, or with its project or ClusterQueue."""
 
 from cli import parts
-from cli.explain import words
+from cli.explain import messages, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 from cli.explain.reserved import check_said
@@ -69,8 +69,9 @@ def held(evidence: Evidence) -> Answer | None:
 def project_paused(evidence: Evidence) -> Answer | None:
     """The LocalQueue takes nothing in."""
     policy = parts.text(evidence.local_queue, "spec", "stopPolicy")
-    said = "LocalQueue" in evidence.message and "is inactive" in evidence.message
-    if policy not in STOPPED and not (said and not evidence.local_queue):
+    said = messages.of_queue(evidence.message)
+    closed = said.kind == "LocalQueue" and not said.gone
+    if policy not in STOPPED and not (closed and not evidence.local_queue):
         return None
     project = evidence.project
     if parts.text(evidence.eviction, "reason") == "LocalQueueStopped":
@@ -98,8 +99,10 @@ def queue_stopped(evidence: Evidence) -> Answer | None:
     stopped = parts.text(queue, "spec", "stopPolicy") in STOPPED or (
         parts.text(active, "status") == "False" and parts.text(active, "reason") == "Stopped"
     )
-    unseen = not queue and parts.text(parts.condition(evidence.local_queue, "Active"), "reason") == _INACTIVE
-    name = evidence.cluster_queue_name
+    said = messages.of_queue(evidence.message)
+    inactive = parts.text(parts.condition(evidence.local_queue, "Active"), "reason") == _INACTIVE
+    unseen = not queue and (inactive or (said.kind == "ClusterQueue" and not said.gone))
+    name = evidence.cluster_queue_name or said.name
     if parts.text(evidence.eviction, "reason") == "ClusterQueueStopped" and (stopped or unseen):
         return Answer(
             Code.EVICTED_CLUSTER_QUEUE_STOPPED,

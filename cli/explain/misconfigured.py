@@ -1,10 +1,11 @@
 """The job that can't start as things are set up: its queue, its namespace, its limits, its resources, its nodes."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 
 from cli import parts
-from cli.explain import words
+from cli.explain import messages, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 from cli.fit import judge, requests
@@ -13,6 +14,7 @@ from cli.fit.judge import Queue
 from cli.parts import Json
 from reconciler.selectors import said, selects
 
+_CLAIMED = re.compile(r"resource claims|ResourceClaim|DeviceClass|\bDRA\b")
 _BROKEN = {"", "Ready", "Stopped"}
 _NOT_SELECTED = "namespace doesn't match ClusterQueue selector"
 
@@ -31,8 +33,9 @@ def queue_missing(evidence: Evidence) -> Answer | None:
     """The LocalQueue that the job names isn't there."""
     name = evidence.queue
     there = None if evidence.local_queues is None else [parts.name(one) for one in evidence.local_queues]
-    absent = there is not None and name not in there and not evidence.local_queue
-    if not (absent or f"LocalQueue {name} doesn't exist" == evidence.message) or not name:
+    said = messages.of_queue(evidence.message)
+    absent = name not in there if there is not None else said.gone and (said.kind, said.name) == ("LocalQueue", name)
+    if not name or not absent or evidence.local_queue:
         return None
     others = [one for one in there or () if one != name]
     queues = f"; its queue is {others[0]}" if len(others) == 1 else f"; it has {', '.join(others)}" if others else ""
@@ -52,12 +55,12 @@ def _cluster_queue(evidence: Evidence) -> Answer | None:
     name = evidence.cluster_queue_name
     local = parts.condition(evidence.local_queue, "Active")
     missing = parts.text(local, "reason") == "ClusterQueueDoesNotExist" and parts.text(local, "status") == "False"
-    absent = evidence.message.startswith("ClusterQueue ") and "doesn't exist" in evidence.message
+    said = messages.of_queue(evidence.message)
+    absent = said.kind == "ClusterQueue" and said.gone
     if not evidence.cluster_queue and (missing or absent):
         return Answer(
             Code.CLUSTER_QUEUE_MISSING,
-            f"Can't start: the project's queue points to the ClusterQueue {name or evidence.message.split()[1]}, "
-            "which does not exist.",
+            f"Can't start: the project's queue points to the ClusterQueue {name or said.name}, which does not exist.",
             "Tell the admins; nothing in the job needs to change.",
         )
     active = parts.condition(evidence.cluster_queue, "Active")
@@ -104,9 +107,10 @@ def _limits(evidence: Evidence) -> Answer | None:
         for limit in (one for body in evidence.limit_ranges for one in parts.items(body, "spec", "limits")):
             kind = parts.text(limit, "type")
             for resources, noun in asked if kind == "Container" else []:
-                if found := _beyond(limit, {**parts.pairs(resources, "limits"), **parts.pairs(resources, "requests")}):
+                if found := _beyond(limit, *_ends(resources)):
                     return _limited(*found, noun)
-            if kind == "Pod" and (found := _beyond(limit, _whole(pods.pod))):
+            whole = _whole(pods.pod)
+            if kind == "Pod" and (found := _beyond(limit, whole, whole)):
                 return _limited(*found, "pod")
     if "LimitRange" in evidence.message:
         what = words.plain(evidence.message.split("constraints: ", 1)[-1])
@@ -118,6 +122,9 @@ def _limits(evidence: Evidence) -> Answer | None:
     if "requests must not exceed" in evidence.message or "resources validation failed" in evidence.message.lower():
         sentence = f"Can never start: its resources are not valid: {words.plain(evidence.message)}."
         return Answer(Code.INVALID_RESOURCES, sentence, "Delete it and submit with requests no larger than limits.")
+    if _CLAIMED.search(evidence.message):
+        sentence = f"Can't start: Kueue can't count the devices that it claims: {words.plain(evidence.message)}."
+        return Answer(Code.INVALID_RESOURCES, sentence, "Submit without resource claims, or ask the admins.")
     return None
 
 
@@ -125,8 +132,16 @@ def _whole(pod: Json) -> parts.Json:
     return {key: str(value) for key, value in requests.of_pod(pod).items()}
 
 
-def _beyond(limit: Json, asked: parts.Json) -> tuple[str, str, Decimal, Decimal] | None:
-    for word, key in (("most", "max"), ("least", "min")):
+def _ends(resources: Json) -> tuple[parts.Json, parts.Json]:
+    """The most and the least that a container says of each resource: of a request and a limit both count."""
+    requests_, limits = parts.pairs(resources, "requests"), parts.pairs(resources, "limits")
+    both = {key: sorted({limits[key], requests_[key]}, key=parts.quantity) for key in requests_.keys() & limits.keys()}
+    said = {**limits, **requests_}
+    return said | {key: ends[-1] for key, ends in both.items()}, said | {key: ends[0] for key, ends in both.items()}
+
+
+def _beyond(limit: Json, most: parts.Json, least: parts.Json) -> tuple[str, str, Decimal, Decimal] | None:
+    for word, key, asked in (("most", "max", most), ("least", "min", least)):
         for resource, written in parts.pairs(limit, key).items():
             border, value = parts.quantity(written), parts.quantity(asked.get(resource, written))
             if (value > border) if word == "most" else (value < border):
@@ -167,15 +182,20 @@ def _no_flavor(evidence: Evidence, queue: Queue) -> Answer | None:
     wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
     tries = choice.tries
     taints = all("tainted" in one.mismatch for one in tries)
+    topology = all("topology" in one.mismatch for one in tries)
     if len(tries) == 1:
         only = f"the {'queue' + chr(39) + 's ' if wanted and not taints else ''}only flavor ({tries[0].flavor}) "
         which = only + tries[0].mismatch.split(", the job wants")[0]
     else:
         which = "no flavor of the queue takes it: " + "; ".join(f"{one.flavor} {one.mismatch}" for one in tries)
-    nodes = f"the job wants nodes with {wanted}, " if wanted and not taints else ""
-    return Answer(
-        Code.NO_MATCHING_FLAVOR, f"Can never start: {nodes}{which}.", _flavor_action(wanted, queue, taints=taints)
+    nodes = f"the job wants nodes with {wanted}, " if wanted and not taints and not topology else ""
+    action = (
+        "Delete it; submit it as its queue wants it (annotation kueue.x-k8s.io/podset-preferred-topology), "
+        "or ask the admins for another queue."
+        if topology
+        else _flavor_action(wanted, queue, taints=taints)
     )
+    return Answer(Code.NO_MATCHING_FLAVOR, f"Can never start: {nodes}{which}.", action)
 
 
 def _flavor_action(wanted: str, queue: Queue, *, taints: bool) -> str:

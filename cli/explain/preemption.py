@@ -19,6 +19,7 @@ _RECLAIMED = {
     "InCohortReclaimWhileBorrowing": "the cohort gave the borrowed quota to a job with higher priority",
     "InCohortFairSharing": "the cohort shares fairly, and it was another queue's turn",
 }
+_BORROWED = "Wait; what is borrowed can be taken back at any time, so save checkpoints."
 _ZERO = Decimal(0)
 
 
@@ -33,13 +34,12 @@ def preempted(evidence: Evidence, shortfall: str) -> Answer | None:
         ranked = _class_of(other)
         who = f"{name}{f' (priority {ranked})' if ranked else ''} of this project"
     else:
-        who = "a job of another project"
+        who = "another job" if evidence.others is None else "a job of another project"
     why = _RECLAIMED.get(parts.text(parts.condition(evidence.workload, "Preempted"), "reason"), "")
     again = f"; waiting again{f': {shortfall}' if shortfall else ''}"
     reason = f" ({why})" if why else ""
-    return Answer(
-        Code.PREEMPTED_WAITING, f"Stopped{when} to make room for {who}{reason}{again}.", _way_out(evidence, other)
-    )
+    out = _way_out(evidence, other) if not why or "priority" in why else _BORROWED
+    return Answer(Code.PREEMPTED_WAITING, f"Stopped{when} to make room for {who}{reason}{again}.", out)
 
 
 def preemptor(evidence: Evidence) -> Json:
@@ -48,7 +48,7 @@ def preemptor(evidence: Evidence) -> Json:
         parts.condition(evidence.workload, "Preempted"), "message"
     )
     uids = {match[1] for match in (_UID.search(message), _JOB_UID.search(message)) if match}
-    for one in evidence.others:
+    for one in evidence.others or ():
         owners = {parts.text(owner, "uid") for owner in parts.items(one, "metadata", "ownerReferences")}
         if uids & (owners | {parts.text(one, "metadata", "uid")}):
             return one
@@ -74,8 +74,23 @@ def no_help(evidence: Evidence, queue: Queue, choice: Choice) -> str:
     within = parts.text(policies, "withinClusterQueue") or "Never"
     if within != "Never" and queue.rooms[one.flavor, resource].used:
         return ""  # somebody in the own queue may have to go
+    if parts.text(policies, "borrowWithinCohort", "policy") not in {"", "Never"} or _shares_fairly(evidence):
+        return ""  # or somebody in the cohort
     idle = f"nothing in {queue.name} uses {resource}" if within != "Never" else f"{queue.name} stops no job for another"
     return f"Its priority {evidence.priority} does not help: {idle}{_in_cohort(evidence, queue, choice)}."
+
+
+def _shares_fairly(evidence: Evidence) -> bool:
+    """Whether Kueue weighs the queues of the cohort: then it is not priority alone that counts."""
+    return bool(parts.mapping(evidence.cluster_queue, "status", "fairSharing"))
+
+
+def of_whom(evidence: Evidence) -> str:
+    """`` with lower priority``: whose place a job may take, as far as its queue's rules say; or nothing."""
+    queue = evidence.cluster_queue
+    within = parts.text(queue, "spec", "preemption", "withinClusterQueue")
+    alone = queue and not cohort_of(queue)
+    return " with lower priority" if alone and within == "LowerPriority" else ""
 
 
 def _in_cohort(evidence: Evidence, queue: Queue, choice: Choice) -> str:
@@ -88,7 +103,7 @@ def _in_cohort(evidence: Evidence, queue: Queue, choice: Choice) -> str:
     one = choice.suiting[0]
     for resource, asked in one.asked.items():
         room = queue.rooms[one.flavor, resource]
-        if room.used + asked > room.nominal:
+        if (room.used or _ZERO) + asked > room.nominal:
             own = amounts.named(resource, room.nominal)
             return f", and it can take back only quota of its own: it has {own} of its own in {one.flavor}"
     short = one.beyond(queue, lambda room: room.free)[0]

@@ -14,6 +14,7 @@ from cli.fit import words as amounts
 from cli.fit.judge import Choice, Queue
 
 _ZERO = Decimal(0)
+_FOR_PODS = {"Waiting", "WaitingForPodsReady"}
 
 
 def waiting(evidence: Evidence) -> Answer | None:
@@ -82,12 +83,11 @@ def _never_said(said: Said) -> Answer | None:
 
 
 def _preempting(evidence: Evidence, said: Said) -> Answer | None:
-    if not said.preempting and evidence.waiting_reason != "WaitingForPreemptedWorkloads":
+    if not said.making_room and evidence.waiting_reason != "WaitingForPreemptedWorkloads":
         return None
-    jobs = f"{said.preempting} job{'s' if said.preempting > 1 else ''}" if said.preempting else "jobs"
+    jobs = f"{said.preempting} job{'s' if said.preempting > 1 else ''}" if said.preempting else "other jobs"
     still = "are" if said.preempting != 1 else "is"
-    whose = "with lower priority, which" if evidence.priority else "that others run, which"
-    sentence = f"Starting soon: it takes the place of {jobs} {whose} {still} still stopping."
+    sentence = f"Starting soon: it takes the place of {jobs}{preemption.of_whom(evidence)}, which {still} still stopping."
     return Answer(Code.WAITING_FOR_PREEMPTED, sentence, "Wait.")
 
 
@@ -106,6 +106,15 @@ def _short(evidence: Evidence, queue: Queue, said: Said) -> Answer | None:
     needs = _needs_said(evidence, queue, said)
     if needs:
         return Answer(Code.WAITING_FOR_QUOTA, f"Waiting for quota: {needs}{resumed}{words.place(place)}.", "Wait.")
+    if said.places:
+        sentence = f"Waiting for nodes: the quota is there, but {said.places}{resumed}{words.place(place)}."
+        return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait, or ask for fewer or smaller pods.")
+    if evidence.waiting_reason in _FOR_PODS:
+        sentence = (
+            "Waiting for other jobs to start: Kueue admits one after another here, and the pods of a job that was "
+            f"admitted before are not ready yet{resumed}{words.place(place)}."
+        )
+        return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait; `jobq queue` shows who is ahead.")
     return _to_be_looked_at(evidence, queue, resumed)
 
 
@@ -125,7 +134,7 @@ def _behind(evidence: Evidence, queue: Queue, choice: Choice | None) -> Answer:
 def _to_be_looked_at(evidence: Evidence, queue: Queue, resumed: str) -> Answer | None:
     """Nothing is short by the numbers: Kueue hasn't decided yet, or has its own reason, which is told as it is."""
     message = words.plain(evidence.message)
-    if "opology" in message or (message and not queue.groups):
+    if message and not queue.groups:
         sentence = f"Waiting for quota{resumed}: Kueue says: {message}{words.place(evidence.place)}."
         return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait; ask the admins if it stays so.")
     room = "by the queue's numbers there is room" if _is_known(queue) else "how much is free can't be read here"
@@ -146,8 +155,8 @@ def _needs_said(evidence: Evidence, queue: Queue, said: Said) -> str:
         total = sum((pods.all().get(resource, _ZERO) for pods in evidence.pod_sets), _ZERO)
         asked = amounts.named(resource, total) if total else resource
         room = queue.rooms.get((flavor, resource))
-        own = f"{amounts.amount(resource, room.own)} of your own are free, " if room else ""
-        texts.append(f"{asked} in {flavor}; {own}{more} more {'than can be borrowed' if room else 'than is free'} now")
+        own = "" if room is None or room.own is None else f"{amounts.amount(resource, room.own)} of your own are free, "
+        texts.append(f"{asked} in {flavor}; {own}{more} more {'than can be borrowed' if room and room.shared else 'than is free'} now")
     return f"needs {' or '.join(texts)}" if texts else ""
 
 

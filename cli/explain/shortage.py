@@ -103,8 +103,8 @@ def _free(room: Room, resource: str, *, named: bool) -> str:
     """``2 of 4 are free``, or what is free of the own quota and what could be borrowed."""
     what = f" {resource}" if named else ""
     if room.shared:
-        own, more = amounts.amount(resource, room.own), amounts.amount(resource, room.borrowable)
-        return f"{own}{what} of your own {_is(room.own)} free, {more} can be borrowed now"
+        left, more = room.own or _ZERO, amounts.amount(resource, room.borrowable)
+        return f"{amounts.amount(resource, left)}{what} of your own {_is(left)} free, {more} can be borrowed now"
     left = room.free or _ZERO
     free = max(left, _ZERO)
     return f"{amounts.amount(resource, free)} of {amounts.amount(resource, room.nominal)}{what} {_is(free)} free"

@@ -21,30 +21,31 @@ _ZERO = Decimal(0)
 class Room:
     """Of one flavor's resource: the own quota, what is used of it, what is free now and what there can ever be.
 
-    ``free`` and ``most`` include what can be borrowed; ``None`` where the cohort can't be seen.
+    ``free`` and ``most`` include what can be borrowed; ``None`` where the cohort can't be seen. ``used`` is ``None``
+    where the queue doesn't say it.
     """
 
     nominal: Decimal
-    used: Decimal
+    used: Decimal | None
     free: Decimal | None
     most: Decimal | None
     shared: bool = False
     """Whether there is a cohort to borrow from."""
 
     @property
-    def own(self) -> Decimal:
+    def own(self) -> Decimal | None:
         """What is free of the own quota."""
-        return max(self.nominal - self.used, _ZERO)
+        return None if self.used is None else max(self.nominal - self.used, _ZERO)
 
     @property
     def borrowed(self) -> Decimal:
-        """What is used beyond the own quota."""
-        return max(self.used - self.nominal, _ZERO)
+        """What is known to be used beyond the own quota."""
+        return max((self.used or _ZERO) - self.nominal, _ZERO)
 
     @property
     def borrowable(self) -> Decimal:
         """What could be borrowed now, beyond the own quota."""
-        return max((self.free or _ZERO) - self.own, _ZERO)
+        return max((self.free or _ZERO) - (self.own or _ZERO), _ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,13 @@ def parent_of(cohort: Json) -> str:
 
 def rooms(queue: Json, tree: Tree) -> Mapping[Key, Room]:
     """Flavor and resource -> how much there is, for all that the ClusterQueue has quota for."""
-    used = usage(queue)
-    return {key: _room(queue, key, used.get(key, _ZERO), tree) for key in quotas(queue)}
+    used = usage(queue) if counts(queue) else None
+    return {key: _room(queue, key, None if used is None else used.get(key, _ZERO), tree) for key in quotas(queue)}
+
+
+def counts(queue: Json) -> bool:
+    """Whether a ClusterQueue says what is reserved in it: one that was never looked at, or not wholly read, doesn't."""
+    return "flavorsReservation" in parts.mapping(queue, "status")
 
 
 def quotas(body: Json) -> Mapping[Key, Json]:
@@ -139,16 +145,17 @@ def usage(queue: Json) -> Mapping[Key, Decimal]:
     }
 
 
-def _room(queue: Json, key: Key, used: Decimal, tree: Tree) -> Room:
+def _room(queue: Json, key: Key, used: Decimal | None, tree: Tree) -> Room:
     node = _node(queue, key)
-    node.used = used
+    node.used = used or _ZERO
     if not cohort_of(queue):
-        return Room(node.nominal, used, node.free, node.most)
+        return Room(node.nominal, used, None if used is None else node.free, node.most)
     if not tree.whole:
         limit = None if node.borrowing is None else node.nominal + node.borrowing
         return Room(node.nominal, used, None, limit, shared=True)
     _plant(node, queue, key, tree)
-    return Room(node.nominal, used, max(node.free, _ZERO), node.most, shared=True)
+    counted = used is not None and all(counts(other) for other in tree.queues)
+    return Room(node.nominal, used, max(node.free, _ZERO) if counted else None, node.most, shared=True)
 
 
 def _plant(node: _Node, queue: Json, key: Key, tree: Tree) -> None:

@@ -1,7 +1,7 @@
 """Pod sets against a ClusterQueue: what fits now, what can ever fit, and what stands in the way."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from cli import parts
@@ -38,6 +38,12 @@ class Queue:
     def resources(self) -> Sequence[str]:
         """All that it has quota for."""
         return [resource for group in self.groups for resource in group.resources]
+
+    @property
+    def topological(self) -> bool:
+        """Whether all its flavors have a topology, as far as they can be read."""
+        bodies = [self.flavors.get(flavor, {}) for group in self.groups for flavor in group.flavors]
+        return all(parts.text(body, "spec", "topologyName") for body in bodies if body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,7 @@ def unsuited(queue: Queue, pod_sets: Sequence[PodSet]) -> Choice | None:
 
 
 def _fewest(pod_sets: Sequence[PodSet]) -> Sequence[PodSet]:
-    return [PodSet(pods.name, pods.fewest, pods.fewest, pods.one, pods.pod) for pods in pod_sets]
+    return [replace(pods, count=pods.fewest) for pods in pod_sets]
 
 
 def _placed(queue: Queue, pod_sets: Sequence[PodSet], limit: Callable[[Room], Decimal | None]) -> Sequence[Choice]:
@@ -180,8 +186,17 @@ def _try(queue: Queue, flavor: str, pods: PodSet, asked: Mapping[str, Decimal], 
         for resource, amount in asked.items()
         if (flavor, resource) in queue.rooms
     }
-    refusing = flavors.mismatch(pods.pod, body) if body else queue.refusing.get(flavor, "")
+    refusing = _mismatch(queue, pods, body) if body else queue.refusing.get(flavor, "")
     return Try(flavor, refusing, known)
+
+
+def _mismatch(queue: Queue, pods: PodSet, flavor: Json) -> str:
+    """Why a flavor doesn't take the pods: where all flavors have a topology, nobody has to ask for one."""
+    if pods.topological and not parts.text(flavor, "spec", "topologyName"):
+        return "has no topology, which the job asks for"
+    if not pods.topological and parts.text(flavor, "spec", "topologyName") and not queue.topological:
+        return "is for jobs that ask for a topology"
+    return flavors.mismatch(pods.pod, flavor)
 
 
 def _share(queue: Queue, one: Try) -> Decimal:

@@ -1,5 +1,6 @@
 """What a job asks for, pod set by pod set: as Kueue counts it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -9,6 +10,12 @@ from cli.parts import Json
 
 MIN_PARALLELISM = "kueue.x-k8s.io/job-min-parallelism"
 _ALWAYS = "Always"
+_TOPOLOGY = re.compile(r"kueue\.x-k8s\.io/podset-.*topology")
+_TOPOLOGICAL = {
+    *("required", "preferred", "unconstrained"),
+    *("podSetSliceRequiredTopology", "podSetSliceSize", "podsetSliceRequiredTopologyConstraints"),
+}
+_RECLAIMABLE = ("status", "reclaimablePods")
 Amounts = Mapping[str, Decimal]
 
 
@@ -21,6 +28,8 @@ class PodSet:
     fewest: int
     one: Amounts
     pod: Json = field(default_factory=dict)
+    topological: bool = False
+    """Whether they ask for a place in a topology (Kueue's TopologyAwareScheduling)."""
 
     def all(self, count: int | None = None) -> Amounts:
         """What that many ask for together; all of them where no number is given."""
@@ -36,20 +45,35 @@ def of_job(job: Json) -> Sequence[PodSet]:
     written = parts.pairs(job, "metadata", "annotations").get(MIN_PARALLELISM, "")
     fewest = min(int(written), count) if written.isdecimal() else count
     pod = parts.mapping(spec, "template", "spec")
-    return [PodSet("main", count, fewest, of_pod(pod), pod)]
+    notes = parts.pairs(spec, "template", "metadata", "annotations")
+    return [PodSet("main", count, fewest, of_pod(pod), pod, any(_TOPOLOGY.fullmatch(key) for key in notes))]
 
 
 def of_workload(workload: Json) -> Sequence[PodSet]:
-    """The pod sets of a Workload. What Kueue itself has summed up (``status.resourceRequests``) comes first."""
+    """The pod sets of a Workload. What Kueue itself has summed up (``status.resourceRequests``) comes first.
+
+    Of a job that waits again, pods whose work is done are not asked for any more.
+    """
     summed = {parts.text(one, "name"): one for one in parts.items(workload, "status", "resourceRequests")}
+    admitted = parts.mapping(workload, "status", "admission")
+    done = {} if admitted else {parts.text(one, "name"): one for one in parts.items(workload, *_RECLAIMABLE)}
     found = []
     for one in parts.items(workload, "spec", "podSets"):
-        name, count = parts.text(one, "name"), _or(parts.number(one, "count"), 1)
+        name, whole = parts.text(one, "name"), _or(parts.number(one, "count"), 1)
+        count = max(whole - _or(parts.number(done.get(name), "count"), 0), 0)
         pod = parts.mapping(one, "template", "spec")
-        asked = parts.pairs(summed.get(name), "resources")
-        each = {key: parts.quantity(value) / count for key, value in asked.items()} if asked and count else of_pod(pod)
-        found.append(PodSet(name, count, _or(parts.number(one, "minCount"), count), each, pod))
+        each = of_pod(pod)
+        asked = {key: parts.quantity(value) for key, value in parts.pairs(summed.get(name), "resources").items()}
+        if asked and count and asked != {key: value * whole for key, value in each.items()}:
+            each = {key: value / count for key, value in asked.items()}
+        fewest = min(_or(parts.number(one, "minCount"), count), count)
+        found.append(PodSet(name, count, fewest, each, pod, _topological(one)))
     return found
+
+
+def _topological(pod_set: Json) -> bool:
+    """Whether it asks for a topology: Kueue notes how pods are numbered even where nobody does."""
+    return bool(_TOPOLOGICAL & set(parts.mapping(pod_set, "topologyRequest")))
 
 
 def of_pod(pod: Json) -> Amounts:
