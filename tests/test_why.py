@@ -47,8 +47,8 @@ def _scheduled(message: str) -> dict[str, Any]:
     }
 
 
-def _failed_create(why: str) -> dict[str, Any]:
-    about = {"kind": "Job", "name": "train"}
+def _failed_create(why: str, *, name: str = "train", uid: str = "") -> dict[str, Any]:
+    about = {"kind": "Job", "name": name, "uid": uid}
     return {
         "reason": "FailedCreate",
         "involvedObject": about,
@@ -56,9 +56,22 @@ def _failed_create(why: str) -> dict[str, Any]:
     }
 
 
+def _unreserved(message: str, reason: str = "Pending") -> dict[str, Any]:
+    return {f"{CONDITIONS}/QuotaReserved": _condition("False", reason, message)}
+
+
+def _crashing(name: str, last: dict[str, Any]) -> dict[str, Any]:
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+    return {"name": name, "restartCount": 4, "state": waiting, "lastState": {"terminated": last}}
+
+
 def _quotas(*resources: tuple[str, str]) -> list[dict[str, Any]]:
+    return _quotas_in("a100", *resources)
+
+
+def _quotas_in(flavor: str, *resources: tuple[str, str]) -> list[dict[str, Any]]:
     written_ = [{"name": name, "nominalQuota": quota} for name, quota in resources]
-    return [{"coveredResources": [name for name, _ in resources], "flavors": [{"name": "a100", "resources": written_}]}]
+    return [{"coveredResources": [name for name, _ in resources], "flavors": [{"name": flavor, "resources": written_}]}]
 
 
 def _used(**resources: str) -> list[dict[str, Any]]:
@@ -79,6 +92,8 @@ def _neighbour(nominal: str, used: str, resource: str = GPU) -> dict[str, Any]:
 
 
 WL, CONDITIONS = "workload/status", "workload/status/conditions"
+ROOM = {"clusterQueue/status/flavorsReservation": _used(gpu="0", cpu="0")}
+UNSEEN = {"localQueue": None, "localQueues": None, "clusterQueue": None}
 OUTSIDE = {"job/metadata/labels": {}, "workload": GONE}
 EVICTED_LONG_AGO = _condition("True", "PodsReadyTimeout", "Exceeded the PodsReady timeout")
 ADMITTED_LONG_AGO = {f"{CONDITIONS}/Admitted": _condition("True", "Admitted")}
@@ -236,6 +251,13 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["5 s ago"],
     ),
     (
+        "overlooked, and the namespace can't be read",
+        "namespace-not-managed",
+        {"namespace": None, "job/metadata/creationTimestamp": THEN},
+        Code.UNKNOWN,
+        ["Kueue has not looked at it for 31 min 4 s: nobody says why"],
+    ),
+    (
         "Kueue's view can't be read",
         "namespace-not-managed",
         {"unread": {"workloads": "forbidden"}},
@@ -316,6 +338,86 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         },
         Code.CLUSTER_QUEUE_BROKEN,
         ["references missing ResourceFlavor(s): a100", "FlavorNotFound"],
+    ),
+    (
+        "the queues can't be read, the project's is stopped",
+        "local-queue-held",
+        UNSEEN | _unreserved("LocalQueue gpu-shared is stopped", "Inadmissible"),
+        Code.PROJECT_PAUSED,
+        ["vision"],
+    ),
+    (
+        "the queues can't be read, the cluster's is inactive",
+        "cluster-queue-held",
+        UNSEEN,
+        Code.CLUSTER_QUEUE_STOPPED,
+        ["gpu-shared is inactive", "can't be read"],
+    ),
+    (
+        "the queues can't be read, the project's is going",
+        "local-queue-held",
+        UNSEEN | _unreserved("LocalQueue gpu-shared is terminating or missing", "Misconfigured"),
+        Code.QUEUE_MISSING,
+        ["no queue gpu-shared"],
+    ),
+    (
+        "the queues can't be read, the cluster's is going",
+        "local-queue-held",
+        UNSEEN | _unreserved("ClusterQueue gpu-shared is terminating or missing", "Inadmissible"),
+        Code.CLUSTER_QUEUE_MISSING,
+        ["gpu-shared"],
+    ),
+    (
+        "an old word of a queue that is there again",
+        "quota-array",
+        _unreserved("LocalQueue gpu-shared doesn't exist", "Inadmissible"),
+        Code.WAITING_FOR_QUOTA,
+        ["2 of 4 are free"],
+    ),
+    (
+        "devices that can't be counted",
+        "quota-behind-others",
+        ROOM | _unreserved("DeviceClass gpu.example.org is not mapped in DRA configuration", "Inadmissible"),
+        Code.INVALID_RESOURCES,
+        ["gpu.example.org is not mapped"],
+    ),
+    (
+        "a flavor for jobs with a topology",
+        "quota-behind-others",
+        ROOM
+        | {
+            "resourceFlavors": [
+                {"metadata": {"name": "a100"}, "spec": {"topologyName": "racks"}},
+                {"metadata": {"name": "h100"}, "spec": {}},
+            ],
+            "clusterQueue/spec/resourceGroups": _quotas_in("a100", ("cpu", "16"), ("memory", "64Gi"), (GPU, "4"))
+            + _quotas_in("h100", ("example.org/nic", "1")),
+        },
+        Code.NO_MATCHING_FLAVOR,
+        ["(a100) is for jobs that ask for a topology", "podset-preferred-topology"],
+    ),
+    (
+        "a flavor without a topology",
+        "quota-behind-others",
+        ROOM
+        | {
+            "workload/spec/podSets/0/topologyRequest": {"required": "rack"},
+            "resourceFlavors": [{"metadata": {"name": "a100"}, "spec": {}}],
+        },
+        Code.NO_MATCHING_FLAVOR,
+        ["has no topology, which the job asks for", "without asking for a topology"],
+    ),
+    (
+        "the limit of a container above the most",
+        "limit-range-max",
+        {
+            "workload/spec/podSets/0/template/spec/containers/0/resources": {
+                "requests": {"memory": "4Gi"},
+                "limits": {"memory": "16Gi"},
+            }
+        },
+        Code.LIMIT_RANGE_EXCEEDED,
+        ["at most 8Gi memory per container, the job asks for 16Gi"],
     ),
     (
         "below the least",
@@ -431,6 +533,57 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["the topology rack have no place for its pod"],
     ),
     (
+        "a topology for some of its pods",
+        "quota-behind-others",
+        ROOM
+        | _unreserved(
+            'couldn\'t assign flavors to pod set main: topology "default" allows to fit only 2 out of 4 pod(s). '
+            'Total nodes: 3; excluded: resource "nvidia.com/gpu": 1',
+            "TopologyPlacementFailed",
+        ),
+        Code.WAITING_FOR_QUOTA,
+        [
+            "the quota is there",
+            "place for only 2 of its 4 pods together",
+            '3 nodes; left out: resource "nvidia.com/gpu"',
+        ],
+    ),
+    (
+        "others make room",
+        "quota-behind-others",
+        ROOM
+        | _unreserved(
+            "Workload has overlapping preemption targets with another workload, but will fit after these preemptions "
+            "complete"
+        ),
+        Code.WAITING_FOR_PREEMPTED,
+        ["the place of other jobs"],
+    ),
+    (
+        "one after another",
+        "quota-behind-others",
+        ROOM | _unreserved("waiting for all admitted workloads to be in PodsReady condition", "Waiting"),
+        Code.WAITING_FOR_QUOTA,
+        ["one after another", "not ready yet"],
+    ),
+    (
+        "an array that was half done",
+        "quota-array",
+        {
+            f"{WL}/reclaimablePods": [{"name": "main", "count": 1}],
+            f"{WL}/resourceRequests": [{"name": "main", "resources": {GPU: "3"}}],
+        },
+        Code.WAITING_FOR_QUOTA,
+        ["needs 3 nvidia.com/gpu in a100 (3 at a time, 1 each), 2 of 4 are free"],
+    ),
+    (
+        "a queue that says nothing of its use",
+        "quota-array",
+        {"clusterQueue/status": {}},
+        Code.WAITING_FOR_QUOTA,
+        ["needs 4 nvidia.com/gpu in a100; 2 more than is free now"],
+    ),
+    (
         "two resources, one short by little",
         "quota-cpu-not-gpu",
         {"clusterQueue/status/flavorsReservation": _used(cpu="14", gpu="4")},
@@ -492,6 +645,20 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         {"otherWorkloads": [], f"{CONDITIONS}/Preempted/reason": "InCohortReclamation"},
         Code.PREEMPTED_WAITING,
         ["a job of another project", "took back quota that was borrowed"],
+    ),
+    (
+        "preempted, and the project's Workloads can't be read",
+        "preempted-same-project",
+        {"otherWorkloads": GONE},
+        Code.PREEMPTED_WAITING,
+        ["make room for another job;"],
+    ),
+    (
+        "preempted, since the cohort shares fairly",
+        "preempted-same-project",
+        {"otherWorkloads": [], f"{CONDITIONS}/Preempted/reason": "InCohortFairSharing"},
+        Code.PREEMPTED_WAITING,
+        ["shares fairly", "can be taken back at any time"],
     ),
     (
         "priority, and nobody borrows",
@@ -632,6 +799,64 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["ResourceQuota extra", "limits.cpu"],
     ),
     (
+        "a quota that others use",
+        "quota-compute-refuses-pods",
+        {
+            "events": [
+                _failed_create(
+                    "exceeded quota: extra, requested: limits.memory=4Gi,requests.cpu=4, used: limits.memory=6Gi,"
+                    "requests.cpu=2, limited: limits.memory=8Gi,requests.cpu=10"
+                )
+            ]
+        },
+        Code.QUOTA_REFUSES_PODS,
+        ["allows 8Gi memory as limits (limits.memory), 6Gi of it in use, and its pod asks for 4Gi more", "or wait"],
+    ),
+    (
+        "limits that came later",
+        "quota-compute-refuses-pods",
+        {
+            "events": [
+                _failed_create("[maximum cpu usage per Container is 2, but limit is 4, maximum memory usage ...]")
+            ]
+        },
+        Code.LIMIT_RANGE_EXCEEDED,
+        ["at most 2 cpu per container, it asks for 4"],
+    ),
+    (
+        "limits that want a limit",
+        "quota-compute-refuses-pods",
+        {"events": [_failed_create("maximum memory usage per Container is 1536Mi.  No limit is specified")]},
+        Code.LIMIT_RANGE_EXCEEDED,
+        ["at most 1.5Gi memory per container, it has no limit"],
+    ),
+    (
+        "a ratio",
+        "quota-compute-refuses-pods",
+        {
+            "events": [
+                _failed_create("cpu max limit to request ratio per Container is 2, but provided ratio is 4.000000")
+            ]
+        },
+        Code.LIMIT_RANGE_EXCEEDED,
+        ["the cpu limit of a container may be at most 2 times its request"],
+    ),
+    (
+        "the same job before, and its neighbour",
+        "running",
+        ADMITTED_LONG_AGO
+        | {
+            "pods": [],
+            "job/status": {},
+            "events": [
+                _failed_create("exceeded quota: a, requested: pods=1, used: pods=1, limited: pods=1", uid="before"),
+                _failed_create("exceeded quota: a, requested: pods=1, used: pods=1, limited: pods=1", name="train-2"),
+            ],
+        },
+        Code.STARTING,
+        ["nobody says why"],
+    ),
+    (
         "a claim that isn't there",
         "pods-unschedulable-selector",
         {"pods": [_scheduled('0/2 nodes are available: persistentvolumeclaim "data" not found. preemption: none')]},
@@ -647,6 +872,21 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         },
         Code.UNSCHEDULABLE,
         ["2 of 5 nodes don't have 1 CPU free", "3 of 5 nodes have a taint a=b"],
+    ),
+    (
+        "nodes of all sorts",
+        "pods-unschedulable-selector",
+        {
+            "workload/spec/podSets/0/template/spec/nodeSelector": GONE,
+            "pods": [
+                _scheduled(
+                    "0/9 nodes are available: 1 node(s) had volume node affinity conflict, 2 Too many pods, "
+                    "3 Insufficient cpu, 3 node(s) didn't match pod anti-affinity rules. preemption: 0/9 nodes ..."
+                )
+            ],
+        },
+        Code.UNSCHEDULABLE,
+        ["3 of 9 nodes don't have 1 CPU free", "can't reach its volume", "no place for more pods", "anti-affinity"],
     ),
     (
         "no nodes at all",
@@ -686,11 +926,67 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["after 4 tries"],
     ),
     (
+        "not ready in time, and waiting for quota now",
+        "pods-ready-timeout",
+        {
+            f"{CONDITIONS}/Requeued": _condition("True", "BackoffFinished"),
+            f"{WL}/requeueState": {"count": 2},
+            "clusterQueue/status/flavorsReservation": _used(gpu="4"),
+            "pods": [],
+        },
+        Code.PODS_READY_TIMEOUT,
+        ["waits in the queue again, it was admitted twice in vain: needs 1 nvidia.com/gpu", "0 of 4 are free"],
+    ),
+    (
         "a registry that asks who",
         "image-pull-backoff",
         {"pods/0/status/containerStatuses/0/state/waiting/message": "failed: 401 unauthorized"},
         Code.IMAGE_PULL,
         ["registry refuses registry.invalid/train:1", "pull secret"],
+    ),
+    (
+        "an image whose tag looks like a refusal",
+        "image-pull-backoff",
+        {
+            "events": [],
+            "pods/0/status/containerStatuses/0/image": "example.org/train:401",
+            "pods/0/status/containerStatuses/0/state/waiting/message": "example.org/train:401: not found",
+        },
+        Code.IMAGE_PULL,
+        ["example.org/train:401 was not found"],
+    ),
+    (
+        "an image for other processors",
+        "image-pull-backoff",
+        {
+            "events": [],
+            "pods/0/status/containerStatuses/0/state/waiting/message": "no match for platform in manifest: not found",
+        },
+        Code.IMAGE_PULL,
+        ["not built for the processor"],
+    ),
+    (
+        "a command that the image lacks",
+        "secret-missing",
+        {
+            "pods/0/status/containerStatuses/0/state/waiting": {
+                "reason": "RunContainerError",
+                "message": 'failed to create task: exec: "pyhton": executable file not found in $PATH: unknown',
+            }
+        },
+        Code.CONFIG_ERROR,
+        ["its image has no command pyhton"],
+    ),
+    (
+        "an init container at work",
+        "running",
+        {
+            "pods/0/status/phase": "Pending",
+            "pods/0/status/initContainerStatuses": [{"name": "fetch", "state": {"running": {"startedAt": THEN}}}],
+            "pods/0/status/containerStatuses": [{"name": "main", "state": {"waiting": {"reason": "PodInitializing"}}}],
+        },
+        Code.STARTING,
+        ["runs its init container fetch"],
     ),
     (
         "a key that the secret lacks",
@@ -713,6 +1009,39 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         },
         Code.RETRYING,
         ["exit code 127 (the command was not found)"],
+    ),
+    (
+        "an init container over and over",
+        "running",
+        {
+            "pods/0/status/phase": "Pending",
+            "pods/0/status/initContainerStatuses": [_crashing("fetch", {"exitCode": 1, "reason": "Error"})],
+            "pods/0/status/containerStatuses": [{"name": "main", "state": {"waiting": {"reason": "PodInitializing"}}}],
+        },
+        Code.RETRYING,
+        ["attempt 4 failed in its init container fetch: exit code 1"],
+    ),
+    (
+        "too little memory over and over",
+        "running",
+        {"pods/0/status/containerStatuses/0": _crashing("main", {"exitCode": 137, "reason": "OOMKilled"})},
+        Code.RETRYING,
+        ["used more than its 1Gi of memory", "more --memory"],
+    ),
+    (
+        "on another cluster",
+        "running",
+        ADMITTED_LONG_AGO
+        | {"pods": [], "job/status": {"active": 2, "ready": 2}, f"{WL}/clusterName": "west", "job/spec/suspend": True},
+        Code.RUNNING,
+        ["on the cluster west", "2 pods"],
+    ),
+    (
+        "sent to another cluster",
+        "running",
+        ADMITTED_LONG_AGO | {"pods": [], "job/status": {}, "events": [], f"{WL}/clusterName": "west"},
+        Code.STARTING,
+        ["sent to the cluster west"],
     ),
     (
         "stopped twice",
@@ -747,6 +1076,55 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         {"pods/0/status/reason": "DeadlineExceeded", "pods/0/spec/activeDeadlineSeconds": 30},
         Code.TIME_LIMIT,
         ["30 s"],
+    ),
+    (
+        "a command that isn't there",
+        "failed-exit-3",
+        {"pods/0/status/containerStatuses/0/state": {"terminated": {"exitCode": 128, "reason": "StartError"}}},
+        Code.FAILED,
+        ["its command could not be started"],
+    ),
+    (
+        "out of memory once, and then of patience",
+        "failed-exit-3",
+        {
+            "job/status/failed": 2,
+            "pods/earlier": {
+                "metadata": {"name": "train-first", "creationTimestamp": THEN},
+                "status": {
+                    "phase": "Failed",
+                    "containerStatuses": [{"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}],
+                },
+            },
+        },
+        Code.FAILED,
+        ["after 2 attempts: exit code 3"],
+    ),
+    (
+        "a node that refused the pod",
+        "failed-exit-3",
+        {
+            "pods/0/status": {
+                "phase": "Failed",
+                "reason": "OutOfcpu",
+                "message": "Pod was rejected: Node didn't have enough resource: cpu, requested: 4000",
+            }
+        },
+        Code.POD_EVICTED,
+        ["its node refused the pod", "enough resource: cpu"],
+    ),
+    (
+        "too much on the node's disk",
+        "failed-exit-3",
+        {
+            "pods/0/status": {
+                "phase": "Failed",
+                "reason": "Evicted",
+                "message": "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ",
+            }
+        },
+        Code.POD_EVICTED,
+        ["more to its node's disk than it may", "write less"],
     ),
     (
         "a lost node",

@@ -36,7 +36,8 @@ def _evicted(evidence: Evidence) -> Answer | None:
 
 
 def _suspended(evidence: Evidence) -> Answer | None:
-    if not evidence.admitted or not evidence.suspended or evidence.eviction:
+    elsewhere = parts.text(evidence.workload, "status", "clusterName")  # where it runs, this one may stay as it is
+    if not evidence.admitted or not evidence.suspended or evidence.eviction or elsewhere:
         return None
     when = parts.instant(parts.condition(evidence.workload, "Admitted"), "lastTransitionTime")
     waited = evidence.since(when)

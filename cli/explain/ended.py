@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cli import parts
-from cli.explain import words
+from cli.explain import containers, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
-from cli.fit import words as amounts
 from cli.parts import Json
 
 _DISK, _MEMORY, _PIDS = "ephemeral-storage", "memory", "pids"
@@ -22,6 +21,9 @@ _OUSTED = {
     "DeletionByPodGC": "its node is gone",
 }
 _DEADLINE = "DeadlineExceeded"
+_UNSTARTED = {"StartError", "ContainerCannotRun"}
+_REJECTED = "Pod was rejected"
+_DISK_OF_ITS_OWN = re.compile(r"ephemeral local storage|local ephemeral storage|EmptyDir volume")
 
 
 def ended(evidence: Evidence) -> Answer | None:
@@ -59,8 +61,9 @@ def _failed(evidence: Evidence, condition: Json) -> Answer:
     newest = sorted(failed, key=lambda pod: parts.text(pod, "metadata", "creationTimestamp"), reverse=True)
     if parts.text(condition, "reason") == _DEADLINE:
         return _deadline(evidence, parts.number(evidence.job, "spec", "activeDeadlineSeconds"))
-    for look in (_memory, _ousted, _pod_deadline):
-        if found := next(filter(None, (look(evidence, pod) for pod in newest)), None):
+    decisive = newest if parts.text(evidence.job, "spec", "completionMode") == "Indexed" else newest[:1]
+    for look in (_memory, _unstarted, _ousted, _pod_deadline):
+        if found := next(filter(None, (look(evidence, pod) for pod in decisive)), None):
             return found
     codes = [words.exit_code(code) for pod in newest for code in exit_codes(pod)]
     which = _indexes(evidence)
@@ -87,35 +90,40 @@ def _deadline(evidence: Evidence, seconds: int | None) -> Answer:
 
 
 def _memory(evidence: Evidence, pod: Json) -> Answer | None:
-    for status in _statuses(pod):
-        ended_ = parts.mapping(status, "state", "terminated") or parts.mapping(status, "lastState", "terminated")
-        if parts.text(ended_, "reason") != "OOMKilled":
-            continue
-        name = parts.text(status, "name")
-        limit = next(
-            (_limit(one) for one in parts.items(pod, "spec", "containers") if parts.text(one, "name") == name), ""
-        )
-        own = parts.items(evidence.job, "spec", "template", "spec", "containers")
-        limit = limit or next((_limit(one) for one in own), "")
+    for status in filter(containers.out_of_memory, containers.statuses(pod)):
+        limit = containers.memory_of(pod, parts.mapping(evidence.job, "spec", "template", "spec"), status)
         much = f"its {limit} of memory" if limit else "the memory it was given"
-        code = parts.number(ended_, "exitCode")
+        code = containers.exit_code(status)
         sentence = f"Failed: killed because it used more than {much}{f' (exit {code})' if code else ''}."
         return Answer(Code.OUT_OF_MEMORY, sentence, "Submit again with more --memory.")
     return None
 
 
-def _limit(container: Json) -> str:
-    written = parts.pairs(container, "resources", "limits").get("memory", "")
-    return amounts.size(parts.quantity(written)) if written else ""
+def _unstarted(_: Evidence, pod: Json) -> Answer | None:
+    """A container whose command couldn't even be started: there are no logs."""
+    for status in containers.statuses(pod):
+        if parts.text(status, "state", "terminated", "reason") in _UNSTARTED:
+            image = parts.text(status, "image") or "its image"
+            sentence = f"Failed: its command could not be started, {image} may not have it."
+            return Answer(Code.FAILED, sentence, "Check the command and the image, and submit again.")
+    return None
 
 
 def _ousted(_: Evidence, pod: Json) -> Answer | None:
     """The node, or whoever looks after nodes, ended the pod."""
     status = parts.mapping(pod, "status")
     target = parts.condition(pod, "DisruptionTarget") if parts.holds(pod, "DisruptionTarget") else {}
-    if parts.text(status, "reason") not in {"Evicted", "NodeLost", "Terminated", "NodeShutdown"} and not target:
-        return None
+    told = parts.text(status, "reason")
     message = parts.text(status, "message") or parts.text(target, "message")
+    if told.startswith("OutOf") or message.startswith(_REJECTED) or told == "UnexpectedAdmissionError":
+        why = words.plain(message.removeprefix(_REJECTED).removeprefix(": ")) or told
+        sentence = f"Failed: its node refused the pod, though the scheduler had chosen it: {why}."
+        return Answer(Code.POD_EVICTED, sentence, "Submit it again; tell the admins if it happens often.")
+    if told not in {"Evicted", "NodeLost", "Terminated", "NodeShutdown"} and not target:
+        return None
+    if _DISK_OF_ITS_OWN.search(message):
+        sentence = f"Failed: it wrote more to its node's disk than it may: {words.plain(message)}."
+        return Answer(Code.POD_EVICTED, sentence, "Submit it again; write less to the container's disk or to a volume.")
     if low := _LOW.search(message):
         what = _OUT_OF.get(low[1], low[1])
         action = {
@@ -159,13 +167,10 @@ def _span(written: str) -> int:
 
 def exit_codes(pod: Json) -> Sequence[int]:
     """With what its containers ended, but for success."""
-    found = [parts.number(one, "state", "terminated", "exitCode") for one in _statuses(pod)]
+    found = [parts.number(one, "state", "terminated", "exitCode") for one in containers.statuses(pod)]
     return [code for code in found if code]
 
 
-def _statuses(pod: Json) -> Sequence[Json]:
-    return [*parts.items(pod, "status", "initContainerStatuses"), *parts.items(pod, "status", "containerStatuses")]
-
-
 def _times(evidence: Evidence, which: str) -> Sequence[datetime | None]:
-    return [parts.instant(one, "state", "terminated", which) for pod in evidence.pods for one in _statuses(pod)]
+    every = [one for pod in evidence.pods for one in containers.statuses(pod)]
+    return [parts.instant(one, "state", "terminated", which) for one in every]

@@ -6,8 +6,8 @@ from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 
 
-def not_ready(evidence: Evidence) -> Answer | None:
-    """Stopped since its pods weren't ready within the cluster's limit."""
+def not_ready(evidence: Evidence, shortfall: str) -> Answer | None:
+    """Stopped since its pods weren't ready within the cluster's limit; what it lacks, where it waits again."""
     if parts.text(evidence.eviction, "reason") != "PodsReadyTimeout":
         return None
     message = next(iter(evidence.said_of("Pod", "FailedScheduling")), "") or next(
@@ -20,9 +20,9 @@ def not_ready(evidence: Evidence) -> Answer | None:
         action = (
             f"Ask for fewer at a time ({_array(evidence, ran)}): the nodes take {ran} such pod{'s' if ran > 1 else ''}."
         )
-        return Answer(Code.PODS_READY_TIMEOUT, f"Stopped{when}: {only}; {_again(evidence)}.", action)
+        return Answer(Code.PODS_READY_TIMEOUT, f"Stopped{when}: {only}; {_again(evidence, shortfall)}.", action)
     why = f" ({_why(evidence, message)})" if message else _trouble(evidence)
-    sentence = f"Stopped{when}: its pods were not ready within the cluster's limit{why}; {_again(evidence)}."
+    sentence = f"Stopped{when}: its pods were not ready within the cluster's limit{why}; {_again(evidence, shortfall)}."
     return Answer(Code.PODS_READY_TIMEOUT, sentence, _action(evidence, message))
 
 
@@ -37,7 +37,7 @@ def _trouble(evidence: Evidence) -> str:
     return f" ({found.sentence.split(': ', 1)[-1].rstrip('.')})" if found else ""
 
 
-def _again(evidence: Evidence) -> str:
+def _again(evidence: Evidence, shortfall: str) -> str:
     """When the next try comes, and the how manieth that was."""
     state = parts.mapping(evidence.workload, "status", "requeueState")
     tries, due = parts.number(state, "count") or 0, parts.instant(state, "requeueAt")
@@ -45,6 +45,8 @@ def _again(evidence: Evidence) -> str:
     if due and due > evidence.now:
         in_, then = words.span(due - evidence.now), words.at(due, evidence)
         return f"it is queued again in {in_},{then}{counted}"
+    if parts.holds(evidence.workload, "Requeued"):
+        return f"it waits in the queue again{counted}{f': {shortfall}' if shortfall else ''}"
     return f"it is queued again after a pause{counted}{words.place(evidence.place)}"
 
 
@@ -61,9 +63,8 @@ def _ran(evidence: Evidence, message: str) -> tuple[int, int]:
     total = evidence.pod_sets[0].count if evidence.pod_sets else 0
     homeless = {
         parts.text(one, "involvedObject", "name")
-        for one in evidence.events
+        for one in evidence.events_about("Pod")
         if parts.text(one, "reason") == "FailedScheduling"
-        and parts.text(one, "involvedObject", "name").startswith(f"{evidence.name}-")
     }
     if not message or total <= 1 or not homeless or len(homeless) >= total:
         return 0, total

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cli import parts
+from cli.explain import belonging
 from cli.fit import requests
 from cli.fit.cohort import Tree, cohort_of, parent_of
 from cli.fit.requests import PodSet
@@ -151,20 +152,16 @@ class Evidence:
 
     def said_of(self, kind: str, reason: str) -> Sequence[str]:
         """The messages of events about the job's own objects of that kind, newest first."""
-        names = {parts.name(body) for body in (self.job, self.workload, *self.pods)}
-        found = [
-            one
-            for one in self.events
-            if parts.text(one, "reason") == reason
-            and parts.text(one, "involvedObject", "kind") == kind
-            and (parts.text(one, "involvedObject", "name") in names or self._was_a_pod(one))
-        ]
+        found = [one for one in self.events_about(kind) if parts.text(one, "reason") == reason]
         return [parts.text(one, "message") for one in sorted(found, key=happened, reverse=True)]
 
-    def _was_a_pod(self, event: Json) -> bool:
-        """Whether it is about a pod of this job that has gone."""
-        about = parts.mapping(event, "involvedObject")
-        return parts.text(about, "kind") == "Pod" and parts.text(about, "name").startswith(f"{self.name}-")
+    def events_about(self, kind: str) -> Sequence[Json]:
+        """The events about the job's own objects of that kind, pods that have gone among them."""
+        own = (self.job, self.workload, *self.pods)
+        there = {parts.name(body): parts.text(body, "metadata", "uid") for body in own}
+        called = belonging.pod_names(self.job, self.kind, self.name)
+        told = [one for one in self.events if parts.text(one, "involvedObject", "kind") == kind]
+        return [one for one in told if belonging.is_event_about(one, there, called)]
 
 
 def happened(event: Json) -> datetime:
@@ -188,7 +185,7 @@ def evidence_of(raw: object) -> Evidence:
         cluster_queue=parts.mapping(raw, "clusterQueue"),
         tree=_tree(raw),
         flavors=parts.items(raw, "resourceFlavors"),
-        pods=parts.items(raw, "pods"),
+        pods=[one for one in parts.items(raw, "pods") if belonging.is_pod_of(job, one)],
         events=parts.items(raw, "events"),
         place=_place(parts.items(raw, "visibility", "localQueue", "items"), workload),
         unanswered=parts.number(raw, "visibility", "localQueue", "httpStatus") or 0,

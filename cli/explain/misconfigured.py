@@ -11,6 +11,7 @@ from cli.explain.evidence import Evidence
 from cli.fit import judge, requests
 from cli.fit import words as amounts
 from cli.fit.judge import Queue
+from cli.fit.requests import PodSet
 from cli.parts import Json
 from reconciler.selectors import said, selects
 
@@ -189,13 +190,14 @@ def _no_flavor(evidence: Evidence, queue: Queue) -> Answer | None:
     else:
         which = "no flavor of the queue takes it: " + "; ".join(f"{one.flavor} {one.mismatch}" for one in tries)
     nodes = f"the job wants nodes with {wanted}, " if wanted and not taints and not topology else ""
-    action = (
-        "Delete it; submit it as its queue wants it (annotation kueue.x-k8s.io/podset-preferred-topology), "
-        "or ask the admins for another queue."
-        if topology
-        else _flavor_action(wanted, queue, taints=taints)
-    )
+    action = _topology_action(choice.pods) if topology else _flavor_action(wanted, queue, taints=taints)
     return Answer(Code.NO_MATCHING_FLAVOR, f"Can never start: {nodes}{which}.", action)
+
+
+def _topology_action(pods: PodSet) -> str:
+    annotated = "with the annotation kueue.x-k8s.io/podset-preferred-topology on its pods"
+    how = "without asking for a topology" if pods.topological else annotated
+    return f"Delete it and submit {how}, or ask the admins for another queue."
 
 
 def _flavor_action(wanted: str, queue: Queue, *, taints: bool) -> str:

@@ -87,7 +87,8 @@ def _preempting(evidence: Evidence, said: Said) -> Answer | None:
         return None
     jobs = f"{said.preempting} job{'s' if said.preempting > 1 else ''}" if said.preempting else "other jobs"
     still = "are" if said.preempting != 1 else "is"
-    sentence = f"Starting soon: it takes the place of {jobs}{preemption.of_whom(evidence)}, which {still} still stopping."
+    whose = preemption.of_whom(evidence)
+    sentence = f"Starting soon: it takes the place of {jobs}{whose}, which {still} still stopping."
     return Answer(Code.WAITING_FOR_PREEMPTED, sentence, "Wait.")
 
 
@@ -156,7 +157,8 @@ def _needs_said(evidence: Evidence, queue: Queue, said: Said) -> str:
         asked = amounts.named(resource, total) if total else resource
         room = queue.rooms.get((flavor, resource))
         own = "" if room is None or room.own is None else f"{amounts.amount(resource, room.own)} of your own are free, "
-        texts.append(f"{asked} in {flavor}; {own}{more} more {'than can be borrowed' if room and room.shared else 'than is free'} now")
+        there = "can be borrowed" if room and room.shared else "is free"
+        texts.append(f"{asked} in {flavor}; {own}{more} more than {there} now")
     return f"needs {' or '.join(texts)}" if texts else ""
 
 

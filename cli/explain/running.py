@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from cli import parts
-from cli.explain import pods, scheduling, words
+from cli.explain import containers, pods, scheduling, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 from cli.explain.held import STOPPED
@@ -106,22 +106,41 @@ def attempts(evidence: Evidence) -> int:
 def _retrying(evidence: Evidence) -> Answer | None:
     """An attempt failed, none is at work, and another comes."""
     living = pods.alive(evidence)
-    crashed = [code for pod in living for code in pods.crashes(pod)]
+    crashed = [(pod, one) for pod in living for one in containers.crashing(pod)]
     failed = parts.number(evidence.job, "status", "failed") or 0
     if living and not crashed:
         return None
     if not failed and not crashed:
         return None
-    ended = [pod for pod in evidence.pods if parts.text(pod, "status", "phase") == "Failed"]
-    codes = [code for pod in ended for code in _codes(pod)] or crashed
-    how = f" ended with {words.exit_code(codes[-1])}" if codes else " failed"
-    number = failed or max((_restarts(pod) for pod in living), default=1)
+    ended = [
+        (pod, one)
+        for pod in evidence.pods
+        if parts.text(pod, "status", "phase") == "Failed"
+        for one in containers.statuses(pod)
+        if containers.exit_code(one)
+    ]
+    last = next(reversed(ended or crashed), None)
+    how, action = _how(evidence, *last) if last else (" failed", f"jobq logs {evidence.name} shows the failed attempt.")
+    number = failed or max((parts.number(one, "restartCount") or 1 for _, one in crashed), default=1)
     tries = attempts(evidence) + 1
     pause = min(10 * 2 ** (number - 1), _LONGEST_PAUSE) if number < 20 else _LONGEST_PAUSE  # noqa: PLR2004 - 2**20
     of = f" of {tries}" if tries > 1 and not crashed else ""
     again = "within seconds" if pause <= 10 else f"within {words.span(timedelta(seconds=pause))}"  # noqa: PLR2004 - the first pause
     sentence = f"Retrying: attempt {number}{of}{how}; the next starts {again} ({pause} s back-off, then doubling)."
-    return Answer(Code.RETRYING, sentence, f"jobq logs {evidence.name} shows the failed attempt.")
+    return Answer(Code.RETRYING, sentence, action)
+
+
+def _how(evidence: Evidence, pod: Json, status: Json) -> tuple[str, str]:
+    """With what an attempt ended, and what to do about it: trying again gives nobody more memory."""
+    code = containers.exit_code(status)
+    if containers.out_of_memory(status):
+        limit = containers.memory_of(pod, parts.mapping(evidence.job, "spec", "template", "spec"), status)
+        much = f"its {limit} of memory" if limit else "the memory it was given"
+        return f" was killed because it used more than {much}", "Delete it and submit again with more --memory."
+    inits = {parts.text(one, "name") for one in parts.items(pod, "status", "initContainerStatuses")}
+    name = parts.text(status, "name")
+    who = f" failed in its init container {name}:" if name in inits else " ended with"
+    return f"{who} {words.exit_code(code or 1)}", f"jobq logs {evidence.name} shows the failed attempt."
 
 
 def _partly(evidence: Evidence) -> Answer | None:
@@ -206,16 +225,3 @@ def _borrowed(evidence: Evidence) -> str:
 
 def _asks(evidence: Evidence) -> bool:
     return not evidence.pod_sets or any(value for one in evidence.pod_sets for value in one.one.values())
-
-
-def _codes(pod: Json) -> Sequence[int]:
-    found = [
-        parts.number(one, "state", "terminated", "exitCode") for one in parts.items(pod, "status", "containerStatuses")
-    ]
-    return [code for code in found if code]
-
-
-def _restarts(pod: Json) -> int:
-    return max(
-        (parts.number(one, "restartCount") or 0 for one in parts.items(pod, "status", "containerStatuses")), default=1
-    )

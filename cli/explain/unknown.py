@@ -104,7 +104,7 @@ def _unmanaged(evidence: Evidence) -> Answer:
             f"{evidence.project}, as far as can be told; allowed: {', '.join(allowed)}.",
             f"Set one that is: jobq bump {evidence.name} --priority {allowed[0]}.",
         )
-    if evidence.managed:
+    if evidence.managed or not evidence.namespace:
         return _overlooked(evidence, waited)
     return Answer(
         Code.NAMESPACE_NOT_MANAGED,
@@ -119,7 +119,8 @@ def _overlooked(evidence: Evidence, waited: str) -> Answer:
     if evidence.since(parts.instant(evidence.job, "metadata", "creationTimestamp")) < LONG:
         sentence = f"Submitted {waited} ago: Kueue has not looked at it yet."
         return Answer(Code.JUST_SUBMITTED, sentence, "Ask again in a moment.")
-    sentence = f"Kueue has not looked at it for {waited}, although it manages this project: nobody says why."
+    known = ", although it manages this project" if evidence.managed else ""
+    sentence = f"Kueue has not looked at it for {waited}{known}: nobody says why."
     return Answer(Code.UNKNOWN, sentence, f"Ask the admins, with what `jobq why {evidence.name} --save FILE` writes.")
 
 

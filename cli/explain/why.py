@@ -46,6 +46,10 @@ def _preempted(evidence: Evidence) -> Answer | None:
     return preemption.preempted(evidence, quota.shortfall(evidence))
 
 
+def _not_ready(evidence: Evidence) -> Answer | None:
+    return evicted.not_ready(evidence, quota.shortfall(evidence))
+
+
 def _unknown(evidence: Evidence) -> Answer:
     told = [one for body in (evidence.workload, evidence.job) for one in parts.items(body, "status", "conditions")]
     conditions = [
@@ -71,7 +75,7 @@ _FAMILIES: Sequence[Family] = (
     held.project_paused,
     held.queue_stopped,
     misconfigured.misconfigured,
-    evicted.not_ready,
+    _not_ready,
     reserved.retried,
     _preempted,
     quota.waiting,
