@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command_from_info
 from typer.models import CommandInfo
 
-from cli import console
+from cli import completing, console
 from cli.connection import act_as
 from cli.exits import Exit
 from reconciler.errors import JobqError, PlanRefused, UsageError
@@ -211,6 +211,7 @@ def _show_version(on: bool) -> None:  # noqa: FBT001 - Typer hands it so
 
 
 def _app() -> typer.Typer:
+    completing.mend()
     app = typer.Typer(
         cls=Group.of(COMMANDS),
         rich_markup_mode=None,

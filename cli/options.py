@@ -55,7 +55,8 @@ SaveEvidence = Annotated[
 ]
 
 SomeJobs = Annotated[
-    list[str] | None, Argument(metavar="[JOB]...", help="Names, unique beginnings of mine, or @latest.")
+    list[str] | None,
+    Argument(metavar="[JOB]...", help="Names, unique beginnings of mine, or @latest.", autocompletion=complete_job),
 ]
 AllJobs = Annotated[bool, Option("--all", help="All my jobs, or with --status those.")]
 NewPriority = Annotated[str, Option("--priority", metavar="CLASS", help="The queue's priority class to give them.")]

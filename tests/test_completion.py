@@ -76,6 +76,7 @@ def test_in_bash(home: Path) -> None:
     assert completed(home, "jobq", "list", "-p", "vis") == ["vision", "vista"]
     assert completed(home, "jobq", "project", "select", "") == ["speech", "vision", "vista"]
     assert completed(home, "jobq", "logs", "-p", "vision", "t") == ["train-abcde", "tune-fghij"]
+    assert completed(home, "jobq", "stop", "-p", "vision", "tr") == ["train-abcde"]
     assert completed(home, "jobq", "logs", "", JOBQ_PROJECT="vision") == ["@latest", "train-abcde", "tune-fghij"]
 
 
@@ -135,6 +136,18 @@ def test_other_shells(home: Path) -> None:
         found = subprocess.run(command, env=environ, cwd=home, capture_output=True, text=True, check=True)
         assert "vision" in found.stdout
         assert found.stderr == ""
+
+
+def test_zsh(home: Path) -> None:
+    """What is installed answers the TAB that loads it too; an apostrophe in a help text stays one."""
+    command = [sys.executable, "-m", "cli.main"]
+    named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    subprocess.run([*command, "--install-completion", "zsh"], env=environment(home) | named, check=True)
+    installed = (home / ".zfunc" / "_jobq").read_text()
+    assert installed.endswith('if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _jobq_completion "$@"; fi')
+    asked = {"_JOBQ_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "jobq submit --file"}
+    found = subprocess.run(command, env=environment(home) | asked, capture_output=True, text=True, check=True)
+    assert r""""--file":"A Job'\''s manifest""" in found.stdout
 
 
 def test_listing_writes_the_names(plane: Plane, home: Path) -> None:
