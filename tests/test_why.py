@@ -94,7 +94,7 @@ def _neighbour(nominal: str, used: str, resource: str = GPU) -> dict[str, Any]:
 WL, CONDITIONS = "workload/status", "workload/status/conditions"
 ROOM = {"clusterQueue/status/flavorsReservation": _used(gpu="0", cpu="0")}
 UNSEEN = {"localQueue": None, "localQueues": None, "clusterQueue": None}
-OUTSIDE = {"job/metadata/labels": {}, "workload": GONE}
+OUTSIDE: dict[str, Any] = {"job/metadata/labels": {}, "workload": None}
 EVICTED_LONG_AGO = _condition("True", "PodsReadyTimeout", "Exceeded the PodsReady timeout")
 ADMITTED_LONG_AGO = {f"{CONDITIONS}/Admitted": _condition("True", "Admitted")}
 CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
@@ -201,7 +201,7 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
     (
         "outside, and its image is missing",
         "image-pull-backoff",
-        {"job/metadata/labels": {}, "workload": GONE},
+        {"job/metadata/labels": {}, "workload": None},
         Code.IMAGE_PULL,
         ["Its image", "was not found"],
     ),
@@ -863,6 +863,21 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         Code.VOLUME_MISSING,
         ["the volume claim data does not exist"],
     ),
+    (
+        "pods that can't be seen",
+        "image-pull-backoff",
+        {"pods": None, "events": []},
+        Code.STARTING,
+        ["1 pod is made, but not ready"],
+    ),
+    (
+        "some pods that can't be seen",
+        "pods-some-unschedulable",
+        {"pods": None},
+        Code.PARTLY_RUNNING,
+        ["2 of 4 pods are ready"],
+    ),
+    ("Kueue can't be asked, and the job runs", "running", {"workload": GONE}, Code.RUNNING, ["(1 pod)"]),
     (
         "taints and cores",
         "pods-unschedulable-selector",

@@ -70,7 +70,8 @@ def _failed(evidence: Evidence, condition: Json) -> Answer:
     message = words.plain(parts.text(condition, "message"))
     how = words.listed(list(dict.fromkeys(codes))) or message or "nobody says why"
     if not evidence.pods:
-        how += "; its pods are gone, and their logs with them"
+        gone = "can't be seen" if "pods" in evidence.unread else "are gone, and their logs with them"
+        how += f"; its pods {gone}"
         action = f"jobq delete {evidence.name}, and submit it again."
     else:
         action = f"jobq logs {evidence.name} shows why."

@@ -61,15 +61,22 @@ class Evidence:
     @property
     def name(self) -> str:
         """The job's name."""
-        owners = parts.items(self.workload, "metadata", "ownerReferences")
         sent = parts.name(parts.mapping(self.refused, "sent"))
-        return parts.name(self.job) or next((parts.text(one, "name") for one in owners), "") or sent or "JOB"
+        return parts.name(self.job) or next((parts.text(one, "name") for one in self._owners), "") or sent or "JOB"
+
+    @property
+    def uid(self) -> str:
+        """The job's uid."""
+        return parts.text(self.job, "metadata", "uid") or next((parts.text(one, "uid") for one in self._owners), "")
 
     @property
     def kind(self) -> str:
         """``Job``, ``JobSet`` ..."""
-        owners = parts.items(self.workload, "metadata", "ownerReferences")
-        return parts.text(self.job, "kind") or next((parts.text(one, "kind") for one in owners), "") or "Job"
+        return parts.text(self.job, "kind") or next((parts.text(one, "kind") for one in self._owners), "") or "Job"
+
+    @property
+    def _owners(self) -> Sequence[Json]:
+        return parts.items(self.workload, "metadata", "ownerReferences")
 
     @property
     def project(self) -> str:
@@ -123,8 +130,9 @@ class Evidence:
 
     @property
     def admitted(self) -> bool:
-        """Whether Kueue lets it run."""
-        return parts.holds(self.workload, "Admitted")
+        """Whether Kueue lets it run: where its Workload can't be read, a job that isn't suspended says so itself."""
+        told = "workloads" in self.unread and bool(self.job) and bool(self.queue) and not self.suspended
+        return parts.holds(self.workload, "Admitted") or told
 
     @property
     def reserved(self) -> bool:
@@ -157,8 +165,8 @@ class Evidence:
 
     def events_about(self, kind: str) -> Sequence[Json]:
         """The events about the job's own objects of that kind, pods that have gone among them."""
-        own = (self.job, self.workload, *self.pods)
-        there = {parts.name(body): parts.text(body, "metadata", "uid") for body in own}
+        own = (self.workload, *self.pods)
+        there = {parts.name(body): parts.text(body, "metadata", "uid") for body in own} | {self.name: self.uid}
         called = belonging.pod_names(self.job, self.kind, self.name)
         told = [one for one in self.events if parts.text(one, "involvedObject", "kind") == kind]
         return [one for one in told if belonging.is_event_about(one, there, called)]
@@ -194,8 +202,15 @@ def evidence_of(raw: object) -> Evidence:
         limit_ranges=parts.items(raw, "limitRanges"),
         classes=_classes(raw),
         refused=parts.mapping(raw, "refused"),
-        unread=parts.pairs(raw, "unread"),
+        unread={**_left_out(raw), **parts.pairs(raw, "unread")},
     )
+
+
+def _left_out(raw: object) -> Mapping[str, str]:
+    """What evidence of a job always has, and this one hasn't: it may be there all the same."""
+    said, missing = parts.mapping(raw), "it is not in this evidence"
+    left = {"workloads": "workload" in said, "pods": isinstance(said.get("pods"), list)}
+    return {key: missing for key, there in left.items() if not there} if said.get("job") else {}
 
 
 def _listed(raw: object, key: str) -> Sequence[Json] | None:

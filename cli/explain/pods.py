@@ -56,14 +56,23 @@ def trouble(evidence: Evidence, living: Sequence[Json]) -> Answer | None:
 
 
 def _none(evidence: Evidence) -> Answer | None:
-    if evidence.pods:
-        return None
-    if refused := uncreated(evidence):
-        return refused
+    """Why there is no pod, as far as anybody says."""
+    counted = parts.mapping(evidence.job, "status")
+    if evidence.pods or counted.get("ready") or (counted.get("failed") and not counted.get("active")):
+        return None  # they have ended, or are there and can't be seen
+    return uncreated(evidence) or _awaited(evidence)
+
+
+def _awaited(evidence: Evidence) -> Answer:
     when = parts.instant(parts.condition(evidence.workload, "Admitted"), "lastTransitionTime")
+    admitted = f"Admitted{words.since(when, evidence)}"
+    if number := parts.number(evidence.job, "status", "active"):
+        sentence = (
+            f"Starting: {number} pod{'s are' if number > 1 else ' is'} made, but not ready; why can't be seen here."
+        )
+        return Answer(Code.STARTING, sentence, "Wait; jobq status shows its pods.")
     if evidence.since(when) < GRACE:
         return Answer(Code.JUST_ADMITTED, "Admitted just now: its pods are about to be made.", "Ask again in a moment.")
-    admitted = f"Admitted{words.since(when, evidence)}"
     if evidence.kind == "Job":
         sentence = f"{admitted}, and no pod can be seen yet: nobody says why."
         return Answer(Code.STARTING, sentence, "Wait a moment; tell the admins if it stays so.")

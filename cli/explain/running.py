@@ -108,7 +108,7 @@ def _retrying(evidence: Evidence) -> Answer | None:
     living = pods.alive(evidence)
     crashed = [(pod, one) for pod in living for one in containers.crashing(pod)]
     failed = parts.number(evidence.job, "status", "failed") or 0
-    if living and not crashed:
+    if not crashed and (living or parts.number(evidence.job, "status", "active")):
         return None
     if not failed and not crashed:
         return None
@@ -147,6 +147,10 @@ def _partly(evidence: Evidence) -> Answer | None:
     living = pods.alive(evidence)
     working = [pod for pod in living if pods.runs(pod)]
     rest = [pod for pod in living if not pods.runs(pod)]
+    made, ready = (parts.number(evidence.job, "status", key) or 0 for key in ("active", "ready"))
+    if not living and 0 < ready < made:
+        sentence = f"Running partly: {ready} of {made} pods are ready; why the others are not can't be seen here."
+        return Answer(Code.PARTLY_RUNNING, sentence, "jobq status shows its pods.")
     if not working or not rest:
         return None
     messages = [scheduling.message_of(pod) for pod in rest]

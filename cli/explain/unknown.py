@@ -16,13 +16,17 @@ _HANDS_OFF = "kubectl label {kind} {name} kueue.x-k8s.io/queue-name={queue} --ov
 
 def unknown(evidence: Evidence) -> Answer | None:
     """Why Kueue doesn't know the job."""
-    if not evidence.job:
+    if not evidence.job or evidence.admitted:
         return None
     if evidence.workload:
-        return _without_queue(evidence) if not evidence.queue and not evidence.admitted else None
+        return None if evidence.queue else _without_queue(evidence)
     if "workloads" in evidence.unread:
         sentence = f"What Kueue says of it can't be read: {words.plain(evidence.unread['workloads'])}."
         return Answer(Code.UNKNOWN, sentence, "Ask a maintainer for access, or try again.")
+    return _without_workload(evidence)
+
+
+def _without_workload(evidence: Evidence) -> Answer:
     if not evidence.queue:
         return _without_queue(evidence)
     if not evidence.suspended:
