@@ -14,6 +14,7 @@ from cli.fit import words as amounts
 from cli.fit.judge import Choice, Queue
 
 _ZERO = Decimal(0)
+_PASSED_OVER = "Bypassed scheduling evaluation"
 _FOR_PODS = {"Waiting", "WaitingForPodsReady"}
 
 
@@ -135,6 +136,11 @@ def _behind(evidence: Evidence, queue: Queue, choice: Choice | None) -> Answer:
 def _to_be_looked_at(evidence: Evidence, queue: Queue, resumed: str) -> Answer | None:
     """Nothing is short by the numbers: Kueue hasn't decided yet, or has its own reason, which is told as it is."""
     message = words.plain(evidence.message)
+    if message.startswith(_PASSED_OVER):
+        sentence = (
+            f"Waiting: Kueue could not place a job just like it a moment ago{resumed}{words.place(evidence.place)}."
+        )
+        return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait; `jobq queue` shows who is ahead.")
     if message and not queue.groups:
         sentence = f"Waiting for quota{resumed}: Kueue says: {message}{words.place(evidence.place)}."
         return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait; ask the admins if it stays so.")
