@@ -46,6 +46,7 @@ SILENCE_SECONDS = 150
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _JSON = "application/json"
+_REVIEWS = ("/apis/authentication.k8s.io/", "/apis/authorization.k8s.io/")
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _ANSWERS: Mapping[int, type[ClusterError]] = {
     401: Unauthorized,
@@ -341,7 +342,7 @@ class KubeCluster:
         seconds: float = 0,
     ) -> bytes:
         seconds = seconds or ANSWER_SECONDS
-        with self._answering(doing, seconds, writes=method != "GET"):
+        with self._answering(doing, seconds, writes=_writes(method, path, query)):
             answer = self._call(method, path, query, seconds, body, content, accept=accept)
             data: bytes = answer.read()
         if answer.status >= 400:  # noqa: PLR2004 - HTTP's border
@@ -433,6 +434,11 @@ def _path(resource: Resource, namespace: str = "", name: str = "", subresource: 
         parts += ["namespaces", namespace]
     parts += [resource.plural, name, subresource]
     return "".join(f"/{quote(part, safe='')}" for part in parts if part)
+
+
+def _writes(method: str, path: str, query: Mapping[str, str]) -> bool:
+    """Whether it may change something: neither a dry-run does, nor a review, which is a question by POST."""
+    return method != "GET" and not query.get("dryRun") and not path.startswith(_REVIEWS)
 
 
 def _named(namespace: str, name: str) -> str:

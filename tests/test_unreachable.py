@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import Unreachable
-from reconciler.kinds import CONFIG_MAP
-from reconciler.kube import connect
-from tests.controlplane.plane import ROOT
+from reconciler.kinds import CONFIG_MAP, SELF_SUBJECT_REVIEW
+from reconciler.kube import ANSWER_SECONDS, CONNECT_SECONDS, connect
+from tests.controlplane.plane import ROOT, Plane
+from tests.proxy import proxied, silence, to
+from tests.run import PATIENCE_SECONDS
+from tests.stage import raise_project
 
 TOKEN = "s3cret"
 SECONDS = 90
@@ -100,5 +104,38 @@ def test_silent_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             cluster.delete(CONFIG_MAP, "a", namespace="x")
         with pytest.raises(Unreachable, match=r"no answer|connection"):
             cluster.port_forward("pod", 80, namespace="x")
-    assert "network" in read.value.hint
+        with pytest.raises(Unreachable) as asked:
+            cluster.create(SELF_SUBJECT_REVIEW, {})
+        with pytest.raises(Unreachable) as tried:
+            cluster.create(CONFIG_MAP, {}, namespace="x", dry_run=True)
+    assert all("network" in one.value.hint for one in (read, asked, tried)), "by them nothing is done"
     assert "may have been done" in written.value.hint
+
+
+def test_posts_that_hang(plane: Plane, tmp_path: Path) -> None:
+    """Lists are answered, and a POST isn't, be it who asks or a new job: one silence, then what is known is said."""
+    stage = raise_project(plane, tmp_path, defaults='{"image": "example.org/x:1"}')
+    words = [["list"], ["why", "x"], ["submit", "--", "true"], ["submit", "--name", "lost", "--", "true"]]
+    posts, jobs, over = to("", "POST"), to("/jobs$", "POST"), threading.Event()
+    with ExitStack() as stack:
+        proxies = [
+            stack.enter_context(proxied(stage.kubeconfig(), plane.directory / "pki", tmp_path / str(number)))
+            for number in range(len(words))
+        ]
+        stack.callback(over.set)
+        for proxy in proxies:
+            proxy.spoil(jobs if proxy is proxies[-1] else posts, silence(over, done=True), times=100)
+        running = [
+            stage.start(*asked, KUBECONFIG=str(proxy.kubeconfig)) for asked, proxy in zip(words, proxies, strict=True)
+        ]
+        said = [process.communicate(timeout=PATIENCE_SECONDS) for process in running]
+        hung = [sum(posts(one) for one in proxy.asked) for proxy in proxies]
+    assert [process.returncode for process in running] == [1] * 4, said
+    assert CONNECT_SECONDS + ANSWER_SECONDS < 25
+    assert hung == [1, 1, 1, 2], "nothing is tried again: who asks, and at last the job"
+    for (out, err), proxy in zip(said, proxies, strict=True):
+        error, hint = err.splitlines()
+        assert (out, error.endswith(f"no answer within 15 s ({proxy.address}, context lab)")) == ("", True), err
+        assert hint.startswith("hint: whether lost-" if proxy is proxies[-1] else "hint: is the network (a VPN?) up")
+    (made,) = stage.jobq("list", "-o", "name").out.split()
+    assert f"whether {made} was made is unknown: `jobq list -p {stage.project}` shows it" in said[-1][1]

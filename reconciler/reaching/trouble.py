@@ -6,6 +6,7 @@ import ssl
 import urllib3
 
 _RIGHT_PLACE = "is the network (a VPN?) up, and is this the right context?"
+_DONE = "it may have been done nevertheless: look before trying again"
 _PROXY = "the proxy stands in the kubeconfig (proxy-url), or in HTTPS_PROXY; NO_PROXY says what goes past it"
 _TROUBLES = (
     (
@@ -43,15 +44,14 @@ _VALIDITY = re.compile(rb"(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)(?:\x17\x0d(\d{
 def no_answer(error: Exception, connect_seconds: float, answer_seconds: float, *, writes: bool) -> tuple[str, str]:
     """What happened, and what to do, where no answer came."""
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        hint = "it may have been done nevertheless: look before trying again" if writes else _RIGHT_PLACE
-        return f"no answer within {answer_seconds:g} s", hint
+        return f"no answer within {answer_seconds:g} s", _DONE if writes else _RIGHT_PLACE
     text = _chain(error)
     for sign, meaning, hint in _TROUBLES:
         if match := re.search(sign, text):
             return match.expand(meaning), hint
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return f"no connection within {connect_seconds:g} s", _RIGHT_PLACE
-    return f"the connection broke ({type(error).__name__})", "look at what was done, then try again"
+    return f"the connection broke ({type(error).__name__})", _DONE if writes else "try again"
 
 
 def valid_until(certificate: bytes) -> str:
