@@ -1,14 +1,18 @@
 """A project's life on a real control plane: paused, archived, restored, moved, expired; and the guard on all of it."""
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, POD, WORKLOAD
+from reconciler.errors import ClusterError
+from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, POD, POD_PRIORITY_CLASS, PRIORITY_CLASS, WORKLOAD
+from reconciler.kube import connect
 from reconciler.planned import EffectKind, Report, Weight
 from reconciler.terms import Terms
 from tests.repository import project
+from tests.stage import Stage
 from tests.world import SUCCESSES, TODAY, World, eventually
 
 pytestmark = pytest.mark.xdist_group("life")
@@ -236,3 +240,45 @@ def test_other_spelling_keeps_access(world: World) -> None:
     world.repository.declare(project("vision", members=[twin]))
     lost = "kim@example.org in vision: viewer -> no access, and keeps access as Kim@example.org"
     assert lost in [str(effect) for effect in world.plan().plan.effects]
+
+
+def test_classes_that_the_cluster_gives(living: World, tmp_path: Path) -> None:
+    """Kueue's default class is refused where the project's list lacks it; Kubernetes' keeps a job waiting, with why."""
+    living.repository.declare(project("picky", members=MEMBERS, priorities=["normal", "low"]))
+    living.reconcile()
+    stage = Stage(living.plane, "picky", tmp_path)
+    kim = connect(kubeconfig=str(stage.kubeconfig()))
+    submit = ("submit", "-o", "name", "-i", "example.org/x:1", "--wait", "--", "true")
+
+    def refusal() -> str:
+        try:
+            kim.create(JOB, job("plain", "picky", "1", 60), dry_run=True)
+        except ClusterError as error:
+            return str(error)
+        return ""
+
+    body = {"apiVersion": PRIORITY_CLASS.api_version, "kind": PRIORITY_CLASS.kind, "value": 1}
+    living.admin.create(PRIORITY_CLASS, body | {"metadata": {"name": "default"}})
+    try:
+        told = "priority class default is not allowed in this project; allowed: normal, low"
+        assert eventually(lambda: told in refusal()), refusal()
+        assert stage.jobq(*submit).code == 0
+    finally:
+        living.admin.delete(PRIORITY_CLASS, "default")
+    assert eventually(lambda: not refusal())
+    body = {"metadata": {"name": "everyday"}, "value": 1, "globalDefault": True}
+    living.admin.create(POD_PRIORITY_CLASS, body)
+    try:
+        kim.create(JOB, job("plain", "picky", "1", 60))
+        assert eventually(lambda: stage.jobq("why", "plain", "-o", "json").json["code"] == "PriorityClassNotAllowed")
+        why = stage.jobq("why", "plain").out
+        assert "is not allowed in picky" in why
+        assert "allowed: normal, low" in why
+        assert living.admin.get(JOB, "plain", namespace="picky")["spec"]["suspend"] is True
+        assert stage.jobq(*submit).code == 0
+        assert "jobq bump plain --priority normal" in why
+        assert stage.jobq("bump", "plain", "--priority", "normal").code == 0
+        assert eventually(lambda: running(living, "picky") == {"plain"})
+    finally:
+        living.admin.delete(POD_PRIORITY_CLASS, "everyday")
+    kim.close()

@@ -130,6 +130,8 @@ def configuration(folder: Path, ports: Ports) -> Document:
         "integrations": {"frameworks": ["batch/job"]},
         "managedJobsNamespaceSelector": {"matchLabels": {MANAGED_LABEL: "true"}},
         "visibilityServer": {"bindAddress": LOOPBACK, "bindPort": ports.kueue_visibility},
+        # Jobs get a WorkloadPriorityClass of the name default, where there is one: the lab has none.
+        "featureGates": {"WorkloadPriorityClassDefaulting": True},
     }
 
 
