@@ -28,7 +28,7 @@ from reconciler.errors import (
 from reconciler.kubeconfig import find_access
 from reconciler.model import MANAGER, PEOPLE
 from reconciler.reaching.access import Access
-from reconciler.reaching.channels import COMMAND, PORT, Refused, open_channels
+from reconciler.reaching.channels import COMMAND, PORT, Refused
 from reconciler.reaching.proxies import without_password
 from reconciler.reaching.transport import Transport
 from reconciler.reaching.trouble import no_answer, valid_until
@@ -309,11 +309,10 @@ class KubeCluster:
     ) -> Channels:
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/{subresource}"
         url = f"{self._access.server}{path}?{urlencode(query)}".replace("http", "ws", 1)
-        headers = [("User-Agent", self._agent), *self._transport.identity()]
+        headers = [("User-Agent", self._agent)]
         with self._answering(doing):
-            connected = self._transport.connection(CONNECT_SECONDS)
             try:
-                return open_channels(connected, url, headers, protocol, ANSWER_SECONDS)
+                return self._transport.channels(url, headers, protocol, (CONNECT_SECONDS, ANSWER_SECONDS))
             except Refused as answer:
                 self._refuse(doing, answer.code, answer.body, answer.headers)
 

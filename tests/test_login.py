@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.errors import ClusterError, Unauthorized
+from reconciler.errors import ClusterError, Forbidden, Unauthorized
 from reconciler.kinds import SELF_SUBJECT_REVIEW
 from reconciler.kube import KubeCluster, connect
 from reconciler.kubeconfig import find_access
@@ -103,6 +103,10 @@ print(json.dumps({{"apiVersion": {V1!r}, "kind": "ExecCredential", "status": sta
     assert count.read_text() == "xx"
     assert [who(cluster), who(cluster)] == [robot] * 2
     assert count.read_text() == "xxx"
+    count.write_text("")
+    with pytest.raises(Forbidden, match=f"{robot}. cannot"):  # a stream is renewed alike
+        connect(kubeconfig=str(tmp_path / "config")).port_forward("pod", 80, namespace=stage.project)
+    assert count.read_text() == "xx"
     program(tmp_path, answer(token="never any good"))
     with pytest.raises(Unauthorized, match="doesn't know who asks"):
         who(connect(kubeconfig=str(tmp_path / "config")))

@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +17,7 @@ from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 
 from reconciler.errors import Unauthorized
 from reconciler.reaching.access import Access, Credential
+from reconciler.reaching.channels import Channels, Refused, open_channels
 from reconciler.reaching.login import Login
 
 _UNAUTHORIZED = 401
@@ -53,9 +54,41 @@ class Transport:
             answer = self._send(self._credential(), method, url, headers, body, timeout)
         return answer
 
-    def connection(self, seconds: float) -> socket.socket:
-        """A connection of the caller's own, by the proxy and the TLS of every request. Raises as ``request`` does."""
-        manager = self._client_for(self._credential()).rest_client.pool_manager
+    def channels(
+        self, url: str, headers: Sequence[tuple[str, str]], protocol: str, timeout: tuple[float, float]
+    ) -> Channels:
+        """A WebSocket of the caller's own, by the proxy and the TLS of every request; renewed alike.
+
+        Raises: Refused, and as ``request`` does.
+        """
+        credential = self._credential()
+        try:
+            return self._open(credential, url, headers, protocol, timeout)
+        except Refused as answer:
+            if answer.code != _UNAUTHORIZED or not self._login:
+                raise
+        self._login.refused(credential)
+        return self._open(self._credential(), url, headers, protocol, timeout)
+
+    def close(self) -> None:
+        """Close the connections; a later request opens new ones."""
+        if self._client is not None:
+            self._client.close()
+
+    def _open(
+        self,
+        credential: Credential,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        protocol: str,
+        timeout: tuple[float, float],
+    ) -> Channels:
+        connect_seconds, answer_seconds = timeout
+        said = [*headers, *self._identity(credential)]
+        return open_channels(self._connection(credential, connect_seconds), url, said, protocol, answer_seconds)
+
+    def _connection(self, credential: Credential, seconds: float) -> socket.socket:
+        manager = self._client_for(credential).rest_client.pool_manager
         pool = manager.connection_from_url(self._access.server)
         one = pool._new_conn()  # noqa: SLF001 - a pool lends its connections, it gives none away
         one.timeout = seconds
@@ -69,16 +102,6 @@ class Transport:
             raise ConnectionError("a proxy that is itself reached by https carries no streams")
         return connected
 
-    def identity(self) -> list[tuple[str, str]]:
-        """The headers that say who asks, and as whom. Raises: Unauthorized."""
-        said = self._authorization(self._credential())
-        return [*([("Authorization", said)] if said else []), *self._access.impersonate]
-
-    def close(self) -> None:
-        """Close the connections; a later request opens new ones."""
-        if self._client is not None:
-            self._client.close()
-
     def _send(
         self,
         credential: Credential,
@@ -89,9 +112,7 @@ class Transport:
         timeout: tuple[float, float | None],
     ) -> RESTResponse:
         sent = urllib3.HTTPHeaderDict(headers)
-        if said := self._authorization(credential):
-            sent["Authorization"] = said
-        for key, value in self._access.impersonate:
+        for key, value in self._identity(credential):
             sent.add(key, value)
         return self._client_for(credential).call_api(method, url, sent, body, _request_timeout=timeout)
 
@@ -102,6 +123,11 @@ class Transport:
             certificate, key = (_contents(path) for path in self._access.certificate_files)
             self._given, self._stamp = Credential(certificate=certificate, key=key), stamp
         return self._given
+
+    def _identity(self, credential: Credential) -> Sequence[tuple[str, str]]:
+        """The headers that say who asks, and as whom. Raises: Unauthorized."""
+        said = self._authorization(credential)
+        return [*([("Authorization", said)] if said else []), *self._access.impersonate]
 
     def _authorization(self, credential: Credential) -> str:
         """Files are read anew each time: tokens in them are replaced while a process runs."""
