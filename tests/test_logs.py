@@ -55,7 +55,10 @@ def submitted(stage: Stage, *words: str) -> str:
 
 
 def test_followed_log_survives_cuts(real: Stage, between: Proxy) -> None:
-    """Silence that is cut, cuts within a line and at once, and an answer 500: each line once, in order."""
+    """Silence that is cut, cuts within a line and at once, and an answer 500: each line once, in order.
+
+    So it is where it is read afterwards.
+    """
     name = submitted(real, "--", "python3", "-c", COUNT)
     between.spoil(faults.to(LOG), faults.cut_in_line(4))
     between.spoil(faults.to(LOG), faults.refuse(500))
@@ -63,10 +66,19 @@ def test_followed_log_survives_cuts(real: Stage, between: Proxy) -> None:
     between.spoil(faults.to(LOG), faults.cut(700))
     between.spoil(faults.to(LOG), faults.cut_in_line(20))
     run = real.jobq("logs", "-f", name, KUBECONFIG=str(between.kubeconfig))
-    assert run.out == "".join(f"line {number} {'x' * 40}\n" for number in range(30))
+    printed = "".join(f"line {number} {'x' * 40}\n" for number in range(30))
+    assert run.out == printed
     assert (run.code, "missing" in run.err) == (0, False)
     assert f"{name}: Succeeded" in run.err
     assert sum(bool(re.search(LOG, one.path)) for one in between.asked) >= 6
+    between.heal()
+    for fault in (faults.cut(1000), faults.cut(0), faults.refuse(500), faults.cut_in_line(3)):
+        between.spoil(faults.to(LOG), fault)
+    run = real.jobq("logs", name, KUBECONFIG=str(between.kubeconfig))
+    assert (run.code, run.out, run.err) == (0, printed, "")
+    assert sum(bool(re.search(LOG, one.path)) for one in between.asked) == 5
+    between.spoil(faults.to(LOG), faults.refuse(500))
+    assert real.jobq("logs", name, KUBECONFIG=str(between.kubeconfig)).code == 1
 
 
 def test_cut_silence_is_asked_again(real: Stage, between: Proxy) -> None:

@@ -58,10 +58,10 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tailing, "LONGEST_PAUSE", 0.02)
 
 
-def followed(told: Told, shown: Shown | None = None) -> tuple[bytes, Tail]:
+def followed(told: Told, shown: Shown | None = None, *, once: bool = False) -> tuple[bytes, Tail]:
     """What was shown, and the reader at its end."""
     out: list[bytes] = []
-    tail = Tail(cast("Cluster", told), RUNNING, shown or Shown(), out.append, threading.Event())
+    tail = Tail(cast("Cluster", told), RUNNING, shown or Shown(), out.append, threading.Event(), once=once)
     tail.follow()
     assert not told.readings
     return b"".join(out), tail
@@ -113,3 +113,24 @@ def test_busy_server_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "PATIENCE_SECONDS", 0.05)
     with pytest.raises(Unreachable):
         followed(Told([[CUT]] * 1000, [RUNNING]))
+
+
+def test_what_is_there_now() -> None:
+    """It is read once to its end, however often the connection breaks on the way."""
+    told = Told([[b"", ONE, TWO[:-2], CUT], [CUT], [b"", TWO, THREE]], [RUNNING])
+    out, tail = followed(told, Shown(tail=5), once=True)
+    assert (out, tail.complete, tail.doubt) == (b"a\nb\nc\n", True, "")
+    times = ["", "2027-01-15T08:00:01Z", "2027-01-15T08:00:01Z"]
+    assert told.asked == [(False, times[0], 5), (False, times[1], None), (False, times[2], None)]
+
+
+@pytest.mark.parametrize("error", [CUT, Rejected("previous terminated container not found", code=400)])
+def test_what_cannot_be_read_at_first(error: ClusterError) -> None:
+    """Nobody waits for a log that isn't there now."""
+    with pytest.raises(type(error)):
+        followed(Told([[error]], [RUNNING]), once=True)
+
+
+def test_pod_that_goes_while_it_is_read() -> None:
+    out, tail = followed(Told([[b"", ONE, CUT], [GONE]], [RUNNING]), once=True)
+    assert (out, tail.complete) == (b"a\n", False)

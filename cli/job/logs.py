@@ -1,6 +1,7 @@
 """``jobq logs``."""
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Sequence
 
 import typer
 
@@ -13,7 +14,7 @@ from cli.job import following, pods
 from cli.job.following import Wish
 from cli.job.lines import Lines
 from cli.job.pick import pick
-from cli.job.tailing import Shown
+from cli.job.tailing import Shown, Tail
 from cli.submission import amount
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import JobqError, NotFound, UsageError
@@ -45,8 +46,8 @@ def logs(
     """Show what a job has printed. Its words are on stdout, ours on stderr.
 
     One pod's output is shown byte for byte. With several, each line has its pod's index in front, and every state of
-    a progress bar is a line. With --follow a cut connection is mended without losing or doubling a line; the exit code
-    is 1 where that can't be.
+    a progress bar is a line. A cut connection is mended without losing or doubling a line; the exit code is 1 where
+    that can't be.
     """
     if previous and (follow or every):
         raise UsageError("--previous shows an attempt that is over", hint="leave out --follow and --all")
@@ -64,10 +65,9 @@ def logs(
     if not started:
         raise _nothing(found, workload, there)
     wanted = pods.narrowed(started, found, index, pod)
-    if previous:
-        _show_previous(cluster, found, wanted, wish.shown)
-    else:
-        _show(cluster, found, wanted, wish)
+    show = _show_previous if previous else _show
+    if not show(cluster, found, wanted, wish):
+        raise typer.Exit(Exit.ERROR)
 
 
 def _follow(cluster: Cluster, job: Body, wish: Wish) -> int:
@@ -79,53 +79,46 @@ def _follow(cluster: Cluster, job: Body, wish: Wish) -> int:
         raise
 
 
-def _show(cluster: Cluster, job: Body, wanted: Sequence[Body], wish: Wish) -> None:
-    """What has been printed so far, of one pod after the other."""
+def _show(cluster: Cluster, job: Body, wanted: Sequence[Body], wish: Wish) -> bool:
+    """What has been printed so far, of one pod after the other; whether all of it has come."""
     earlier = pods.earlier(wanted, job)
     if earlier and not wish.all:
         console.talk(f"{counted(len(earlier), 'earlier attempt')} not shown; --all shows all")
         wanted = [pod for pod in wanted if pod not in earlier]
-    for pod in sorted(wanted, key=lambda pod: (pods.index(pod) or 0, pod["metadata"]["creationTimestamp"])):
-        prefix = pods.prefix(pod, job) if wanted[1:] else ""
-        _print(prefix, _log(cluster, pod, wish.shown))
+    ordered = sorted(wanted, key=lambda pod: (pods.index(pod) or 0, pod["metadata"]["creationTimestamp"]))
+    whole = [_print(cluster, pod, wish.shown, pods.prefix(pod, job) if wanted[1:] else "") for pod in ordered]
+    return all(whole)
 
 
-def _show_previous(cluster: Cluster, job: Body, wanted: Sequence[Body], shown: Shown) -> None:
+def _show_previous(cluster: Cluster, job: Body, wanted: Sequence[Body], wish: Wish) -> bool:
     """The run before the last one in the same pod, or else the pod before the last one. Raises: NotFound."""
     if len({pods.prefix(pod, job) for pod in wanted}) > 1:
         raise UsageError(f"{job['metadata']['name']} has several pods at once", hint="name one by --index or --pod")
     last = pods.in_order(wanted)[-1]
     if pods.restarts(last):
-        _print("", _log(cluster, last, shown, previous=True))
-        return
+        return _print(cluster, last, wish.shown, previous=True)
     before = pods.earlier(wanted, job)
     if not before:
         raise NotFound(
             f"{job['metadata']['name']} has no earlier attempt whose log is still there",
             hint="the log of an attempt that was evicted or stopped goes with its pod",
         )
-    _print("", _log(cluster, before[-1], shown))
+    return _print(cluster, before[-1], wish.shown)
 
 
-def _log(cluster: Cluster, pod: Body, shown: Shown, *, previous: bool = False) -> Iterable[bytes]:
-    meta = pod["metadata"]
-    return cluster.log(
-        meta["name"],
-        namespace=meta["namespace"],
-        container=pods.container(pod),
-        tail=shown.tail,
-        since_seconds=shown.since_seconds,
-        timestamps=shown.timestamps,
-        previous=previous,
-    )
-
-
-def _print(prefix: str, pieces: Iterable[bytes]) -> None:
+def _print(cluster: Cluster, pod: Body, shown: Shown, prefix: str = "", *, previous: bool = False) -> bool:
+    """One pod's log; whether all of it has come. Raises: ClusterError."""
     lines = Lines()
-    for piece in pieces:
-        console.out_bytes(lines.feed(prefix, piece) if prefix else piece)
-    if prefix:
-        console.out_bytes(lines.flush(prefix))
+
+    def write(data: bytes) -> None:
+        console.out_bytes(lines.feed(prefix, data) if prefix else data)
+
+    tail = Tail(cluster, pod, shown, write, threading.Event(), once=True, previous=previous)
+    tail.follow()
+    console.out_bytes(lines.flush(prefix))
+    if tail.doubt:
+        console.talk(f"{pod['metadata']['name']}: {tail.doubt}")
+    return tail.complete
 
 
 def _nothing(job: Body, workload: Body | None, there: Sequence[Body]) -> JobqError:

@@ -77,13 +77,16 @@ class Outlet:
 
 @dataclass(slots=True)
 class Tail:
-    """One pod's log, followed to its end."""
+    """One pod's log, read to its end: that of its container, or with ``once`` that of what is there now."""
 
     cluster: Cluster
     pod: Body
     shown: Shown
     write: Callable[[bytes], None]
     stop: threading.Event
+    once: bool = False
+    previous: bool = False
+    """Whether it is that of the container's run before."""
     doubt: str = ""
     """Why lines may be missing; empty where all have come."""
     complete: bool = True
@@ -95,9 +98,9 @@ class Tail:
     _failing: float | None = None
 
     def follow(self) -> None:
-        """Read until the container has ended and all of its log has come; cuts are mended in silence.
+        """Read until the end, and all before it has come; cuts are mended in silence.
 
-        Raises: ClusterError where the server refuses, or is away too long.
+        Raises: ClusterError where the server refuses, or is away too long, or with ``once`` at first.
         """
         self._log.timestamps = self.shown.timestamps
         self._runs = pods.restarts(self.pod)
@@ -107,7 +110,7 @@ class Tail:
             try:
                 self._read()
                 clean = True
-                if was_over or not self._look():
+                if self.once or was_over or not self._look():
                     break
             except NotFound:
                 if not clean:
@@ -134,11 +137,12 @@ class Tail:
             meta["name"],
             namespace=meta["namespace"],
             container=pods.container(self.pod),
-            follow=not self._over,
+            follow=not (self.once or self._over),
             tail=self.shown.tail if first else None,
             since_seconds=seconds,
             since_time=since,
             timestamps=True,
+            previous=self.previous,
         ):
             self._failing = None
             if data := self._log.feed(piece):
@@ -167,7 +171,8 @@ class Tail:
         now = clock.elapsed()
         self._failing = now if self._failing is None else self._failing
         passes = isinstance(error, Unreachable) or error.may_pass or error.code == _NOT_YET
-        if not passes or now - self._failing > live.PATIENCE_SECONDS:
+        begun = bool(self._log.since) or not self.once
+        if not (passes and begun) or now - self._failing > live.PATIENCE_SECONDS:
             raise error
 
 
