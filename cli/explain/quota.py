@@ -37,8 +37,8 @@ def shortfall(evidence: Evidence) -> str:
     """``needs 4 nvidia.com/gpu, 0 of 4 are free; 1st in your project``, for a job that waits again; or nothing."""
     said = messages.read(evidence.message)
     queue = _queue(evidence, said)
-    choice = _lacking(judge.now(queue, evidence.pod_sets))
-    text = shortage.needs(queue, choice) if choice else _needs_said(evidence, queue, said)
+    choices = _lacking(judge.now(queue, evidence.pod_sets))
+    text = shortage.needs(queue, choices) if choices else _needs_said(evidence, queue, said)
     return f"{text}{words.place(evidence.place)}" if text else words.place(evidence.place).removeprefix("; ")
 
 
@@ -47,8 +47,8 @@ def _queue(evidence: Evidence, said: Said) -> Queue:
     return replace(queue, refusing=said.refusing)
 
 
-def _lacking(choices: Sequence[Choice]) -> Choice | None:
-    return next((choice for choice in choices if choice.taken is None and choice.suiting), None)
+def _lacking(choices: Sequence[Choice]) -> Sequence[Choice]:
+    return [choice for choice in choices if choice.taken is None and choice.suiting]
 
 
 def _never(evidence: Evidence, queue: Queue) -> Answer | None:
@@ -58,7 +58,8 @@ def _never(evidence: Evidence, queue: Queue) -> Answer | None:
     resource, pods = found.resource, found.pods
     most = amounts.amount(resource, found.most)
     asked = amounts.named(resource, found.asked)
-    asks = f"{pods.count} pods at once ask for {asked}" if pods.count > 1 else f"asks for {asked}"
+    many = pods.count > 1 and resource != judge.PODS
+    asks = f"{pods.count} pods at once ask for {asked}" if many else f"asks for {asked}"
     which = f" in {found.flavor}" if len(queue.groups) > 1 or any(len(one.flavors) > 1 for one in queue.groups) else ""
     sentence = f"Can never start: {asks}, this project's queue has at most {most}{which}."
     return Answer(Code.NEVER_FITS, sentence, f"Delete it and {shortage.smaller(evidence, found)}.")
@@ -94,17 +95,17 @@ def _preempting(evidence: Evidence, said: Said) -> Answer | None:
 
 
 def _short(evidence: Evidence, queue: Queue, said: Said) -> Answer | None:
-    choice = _lacking(judge.now(queue, evidence.pod_sets))
+    choices = _lacking(judge.now(queue, evidence.pod_sets))
     place = evidence.place
     behind = queue.strict and (place.overall > 1 if place and place.overall else not evidence.message)
     resumed = _resumed(evidence)
     if behind:
-        return _behind(evidence, queue, choice)
-    if choice:
-        free = shortage.needs(queue, choice)
-        help_ = preemption.no_help(evidence, queue, choice)
+        return _behind(evidence, queue, choices)
+    if choices:
+        free = shortage.needs(queue, choices)
+        help_ = preemption.no_help(evidence, queue, choices[0])
         sentence = f"Waiting for quota: {free}{resumed}{words.place(place)}.{f' {help_}' if help_ else ''}"
-        return Answer(Code.WAITING_FOR_QUOTA, sentence, shortage.way_out(evidence, queue, choice))
+        return Answer(Code.WAITING_FOR_QUOTA, sentence, shortage.way_out(evidence, queue, choices))
     needs = _needs_said(evidence, queue, said)
     if needs:
         return Answer(Code.WAITING_FOR_QUOTA, f"Waiting for quota: {needs}{resumed}{words.place(place)}.", "Wait.")
@@ -120,11 +121,11 @@ def _short(evidence: Evidence, queue: Queue, said: Said) -> Answer | None:
     return _to_be_looked_at(evidence, queue, resumed)
 
 
-def _behind(evidence: Evidence, queue: Queue, choice: Choice | None) -> Answer:
+def _behind(evidence: Evidence, queue: Queue, choices: Sequence[Choice]) -> Answer:
     """Where jobs start strictly in order, whatever would fit."""
     ahead = evidence.place.overall - 1 if evidence.place and evidence.place.overall else 0
     jobs = f"{ahead} job{'s are' if ahead > 1 else ' is'} ahead" if ahead else "others are ahead"
-    own = f"; it {shortage.needs(queue, choice)}" if choice else "; what it asks for itself would be free"
+    own = f"; it {shortage.needs(queue, choices)}" if choices else "; what it asks for itself would be free"
     return Answer(
         Code.WAITING_BEHIND_HEAD,
         f"Waiting behind the head of the queue: {queue.name} starts jobs strictly in order (StrictFIFO), and {jobs}"

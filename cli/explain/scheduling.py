@@ -80,14 +80,27 @@ def no_node(message: str, evidence: Evidence, body: Json) -> str:
     if not each:
         return words.plain(f"0 of {total} nodes: {why}")
     said = sorted(each, key=lambda one: (one[1] != _AFFINITY, "Insufficient" not in one[1], "taint" not in one[1]))
-    return words.listed([_of_some(number, total, reason, pods) for number, reason in said])
+    given = flavors_of(evidence, pods.name)
+    return words.listed([_of_some(number, total, reason, pods, given) for number, reason in said])
 
 
-def _of_some(number: str, total: str, reason: str, pods: PodSet) -> str:
+def flavors_of(evidence: Evidence, pod_set: str) -> str:
+    """The flavors that pods were admitted with: Kueue lets them run on no other nodes."""
+    assigned = parts.items(evidence.workload, "status", "admission", "podSetAssignments")
+    own = [parts.pairs(one, "flavors") for one in assigned if parts.text(one, "name") == pod_set]
+    return words.listed(sorted({flavor for one in own for flavor in one.values()}))
+
+
+def _of_some(number: str, total: str, reason: str, pods: PodSet, given: str) -> str:
     """``2 of 5 nodes don't have 1 CPU free (Insufficient cpu)``."""
     some = f"{number} of {total} nodes"
     if reason == _AFFINITY:
-        return f"{some} don't have {selector_of(pods.pod) or 'what its affinity wants'}"
+        own = selector_of(pods.pod) or ("what its affinity wants" if parts.mapping(pods.pod, "affinity") else "")
+        return (
+            f"{some} don't have {own or 'what its affinity wants'}"
+            if own or not given
+            else f"{some} are not of its flavor {given}"
+        )
     if lacks := _LACKS.fullmatch(reason):
         asked = pods.one.get(lacks[1])
         free = f"{amounts.plainly(lacks[1], asked)} free" if asked else f"enough {lacks[1]}"

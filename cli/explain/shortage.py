@@ -8,35 +8,54 @@ from cli.explain import words
 from cli.explain.evidence import Evidence
 from cli.fit import words as amounts
 from cli.fit.cohort import Room
-from cli.fit.judge import Choice, Never, Queue, Try
+from cli.fit.judge import PODS, Choice, Never, Queue, Try
 
 _ZERO = Decimal(0)
 
 
-def needs(queue: Queue, choice: Choice) -> str:
+def needs(queue: Queue, choices: Sequence[Choice]) -> str:
     """``needs 4 nvidia.com/gpu in a100, 2 of 4 are free``: only what is short, in each flavor that could be."""
+    names = ["", *(choice.pods.name for choice in choices)]
+    return ", and ".join(
+        f"{_who(choice) if not before or before != choice.pods.name else ''}{_needed(queue, choice)}"
+        for before, choice in zip(names, choices, strict=False)
+    )
+
+
+def _who(choice: Choice) -> str:
+    if _is_sum(choice):
+        return "its pods together need "
+    return f"its pods {choice.pods.name} need " if choice.pods.name not in {"", "main"} else "needs "
+
+
+def _is_sum(choice: Choice) -> bool:
+    """Whether what is asked for is that of earlier pod sets too."""
+    own = choice.pods.all()
+    return any(amount != own.get(resource) for one in choice.suiting for resource, amount in one.asked.items())
+
+
+def _needed(queue: Queue, choice: Choice) -> str:
     tries = choice.suiting
     short = lacking(queue, tries)
     asked = words.listed([amounts.named(resource, _most_asked(tries, resource)) for resource in short])
     pods = choice.pods
     each = ""
-    if pods.count > 1:
+    if pods.count > 1 and short != [PODS] and not _is_sum(choice):
         ones = words.listed([f"{amounts.amount(one, pods.one.get(one, _ZERO))} each" for one in short[:1]])
         each = f" ({pods.count} at a time, {ones})"
-    who = f"its pods {pods.name} need" if pods.name not in {"", "main"} else "needs"
     if len(tries) == 1:
         one = tries[0]
         told = "; ".join(
             _free(queue.rooms[one.flavor, resource], resource, named=bool(short[1:])) for resource in short
         )
         cohort = any(queue.rooms[one.flavor, resource].shared for resource in short)
-        return f"{who} {asked} in {one.flavor}{each}{';' if cohort else ','} {told}{_enough(queue, one, short)}"
+        return f"{asked} in {one.flavor}{each}{';' if cohort else ','} {told}{_enough(queue, one, short)}"
     frees = [
         _free_in(queue.rooms[one.flavor, resource], one.flavor, resource if short[1:] else "")
         for one in tries
         for resource in one.beyond(queue, lambda room: room.free)
     ]
-    return f"{who} {asked}{each}; {', '.join(frees)}"
+    return f"{asked}{each}; {', '.join(frees)}"
 
 
 def lacking(queue: Queue, tries: Sequence[Try]) -> Sequence[str]:
@@ -45,10 +64,12 @@ def lacking(queue: Queue, tries: Sequence[Try]) -> Sequence[str]:
     return sorted(found, key=lambda resource: ("/" not in resource, resource))
 
 
-def way_out(evidence: Evidence, queue: Queue, choice: Choice) -> str:
+def way_out(evidence: Evidence, queue: Queue, choices: Sequence[Choice]) -> str:
     """What would start now, or else to wait."""
-    place = evidence.place
+    place, choice = evidence.place, choices[0]
     look = "; `jobq queue` shows who is ahead" if place and max(place.project, place.overall) > 1 else ""
+    if choices[1:]:
+        return f"Wait{look}."  # what is free of one isn't enough
     best = max(choice.suiting, key=lambda one: _share(queue, one))
     short = best.beyond(queue, lambda room: room.free)
     free = {resource: max(queue.rooms[best.flavor, resource].free or _ZERO, _ZERO) for resource in short}

@@ -127,12 +127,12 @@ def uncovered(queue: Queue, pod_sets: Sequence[PodSet]) -> Sequence[str]:
 
 def now(queue: Queue, pod_sets: Sequence[PodSet]) -> Sequence[Choice]:
     """How the pod sets could be placed in what is free now: as few pods as each may start with."""
-    return _placed(queue, _fewest(pod_sets), lambda room: room.free)
+    return _placed(queue, _fewest(queue, pod_sets), lambda room: room.free)
 
 
 def ever(queue: Queue, pod_sets: Sequence[PodSet]) -> Sequence[Choice]:
     """How they could be placed if nothing else ran: as few pods as each pod set may start with."""
-    return _placed(queue, _fewest(pod_sets), lambda room: room.most)
+    return _placed(queue, _fewest(queue, pod_sets), lambda room: room.most)
 
 
 def never(queue: Queue, pod_sets: Sequence[PodSet]) -> Never | None:
@@ -154,8 +154,10 @@ def unsuited(queue: Queue, pod_sets: Sequence[PodSet]) -> Choice | None:
     return next((choice for choice in choices if choice.tries and not choice.suiting), None)
 
 
-def _fewest(pod_sets: Sequence[PodSet]) -> Sequence[PodSet]:
-    return [replace(pods, count=pods.fewest) for pods in pod_sets]
+def _fewest(queue: Queue, pod_sets: Sequence[PodSet]) -> Sequence[PodSet]:
+    """As few pods as each may start with. Kueue counts pods too, where a queue has quota for them."""
+    itself = {PODS: Decimal(1)} if PODS in queue.resources else {}
+    return [replace(pods, count=pods.fewest, one={**pods.one, **itself}) for pods in pod_sets]
 
 
 def _placed(queue: Queue, pod_sets: Sequence[PodSet], limit: Callable[[Room], Decimal | None]) -> Sequence[Choice]:
@@ -163,7 +165,7 @@ def _placed(queue: Queue, pod_sets: Sequence[PodSet], limit: Callable[[Room], De
     choices = []
     for pods in pod_sets:
         for group in queue.groups:
-            asked = {key: amount for key, amount in _counted(pods).items() if key in group.resources and amount}
+            asked = {key: amount for key, amount in pods.all().items() if key in group.resources and amount}
             if not asked:
                 continue
             tries = [_try(queue, flavor, pods, asked, used) for flavor in group.flavors]
@@ -172,11 +174,6 @@ def _placed(queue: Queue, pod_sets: Sequence[PodSet], limit: Callable[[Room], De
             for resource, amount in (taken.asked if taken else {}).items():
                 used[taken.flavor, resource] = amount  # type: ignore[union-attr] # only where there is one
     return choices
-
-
-def _counted(pods: PodSet) -> Mapping[str, Decimal]:
-    """Kueue counts pods too, where a queue has quota for them."""
-    return {**pods.all(), PODS: Decimal(pods.count)}
 
 
 def _try(queue: Queue, flavor: str, pods: PodSet, asked: Mapping[str, Decimal], used: Mapping[Key, Decimal]) -> Try:
