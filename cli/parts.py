@@ -9,6 +9,8 @@ from reconciler import amounts
 
 Json = Mapping[str, Any]
 _LARGEST_EXPONENT = 40
+_LISTS, _PLAIN = (list, tuple), (str, int, float)
+_CONDITIONS = ("status", "conditions")
 
 
 def mapping(value: object, *path: str) -> Json:
@@ -20,18 +22,18 @@ def mapping(value: object, *path: str) -> Json:
 def items(value: object, *path: str) -> Sequence[Json]:
     """The objects of the list at that path."""
     found = _at(value, path)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list | tuple) else []
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, _LISTS) else []
 
 
 def texts(value: object, *path: str) -> Sequence[str]:
     """The strings of the list at that path."""
     found = _at(value, path)
-    return [one for one in found if isinstance(one, str)] if isinstance(found, list | tuple) else []
+    return [one for one in found if isinstance(one, str)] if isinstance(found, _LISTS) else []
 
 
 def pairs(value: object, *path: str) -> Mapping[str, str]:
     """The object of strings at that path: labels, annotations, quantities (numbers as text)."""
-    return {str(key): str(one) for key, one in mapping(value, *path).items() if isinstance(one, str | int | float)}
+    return {str(key): str(one) for key, one in mapping(value, *path).items() if isinstance(one, _PLAIN)}
 
 
 def text(value: object, *path: str) -> str:
@@ -72,12 +74,16 @@ def quantity(written: object) -> Decimal:
 
 def condition(body: object, kind: str) -> Json:
     """The condition of that type, true or not; empty where there is none."""
-    return next((one for one in items(body, "status", "conditions") if one.get("type") == kind), {})
+    found = _at(body, _CONDITIONS)
+    for one in found if isinstance(found, _LISTS) else ():
+        if isinstance(one, dict) and one.get("type") == kind:
+            return one
+    return {}
 
 
 def holds(body: object, kind: str) -> bool:
     """Whether that condition is true."""
-    return text(condition(body, kind), "status") == "True"
+    return condition(body, kind).get("status") == "True"
 
 
 def name(body: object) -> str:

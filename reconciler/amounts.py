@@ -7,6 +7,7 @@ way only: ``1:30:00``, ``1-12:00:00``, ``1-00``.
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 LARGEST = 2**53
 """Above it JSON readers lose digits: no machine has that much of anything."""
@@ -24,6 +25,7 @@ class AmountError(ValueError):
     """Says what is wrong with an amount, and how the nearest right one is written."""
 
 
+@lru_cache(4096)  # thousands of jobs ask for the same few amounts
 def quantity(text: str) -> Decimal:
     """A quantity as an exact number. Raises: AmountError."""
     match = _QUANTITY.fullmatch(text)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cli.explain import waiting
+from cli.explain import containers
 from cli.explain.jobs import AnyJob, joined
-from cli.explain.overview import Overview, age, as_json, overview
+from cli.explain.overview import Overview, age, as_json, overviews
 from cli.explain.standing import Position
 from cli.explain.status import Status, status_of
 from cli.fit.words import cores, size
@@ -40,7 +40,7 @@ def workload(conditions: dict[str, str] | None = None, *, active: bool = True) -
     """Its Workload."""
     labels = {"kueue.x-k8s.io/job-uid": "u1"}
     return {
-        "metadata": {"uid": "w1", "labels": labels},
+        "metadata": {"name": "job-a-bcdfg-00000", "uid": "w1", "labels": labels},
         "spec": {"active": active},
         "status": {"conditions": _conditions(conditions or {})},
     }
@@ -108,7 +108,8 @@ def test_deleted() -> None:
 
 
 def row_of(body: dict[str, Any], its_workload: dict[str, Any] | None = None) -> Overview:
-    return overview(AnyJob(JOB, body, its_workload), Position(2, 7), NOW)
+    name = its_workload["metadata"]["name"] if its_workload else ""
+    return overviews([AnyJob(JOB, body, its_workload)], {("vision", name): Position(2, 7)}, NOW)[0]
 
 
 def test_row() -> None:
@@ -121,6 +122,7 @@ def test_row() -> None:
         "namespace": "vision",
         "kind": "Job",
         "status": "Running",
+        "code": "Running",
         "reason": "",
         "position": None,
         "positionOverall": None,
@@ -189,23 +191,19 @@ def pod(*, state: dict[str, Any], scheduled: str = "") -> dict[str, Any]:
     return {"status": {"containerStatuses": [{"state": state}], "conditions": conditions}}
 
 
-def test_waits_in_the_words_of_whoever_holds_it_up() -> None:
-    queued = workload()
-    queued["status"]["conditions"] = [{"type": "QuotaReserved", "status": "False", "message": "1 more needed"}]
-    assert waiting.reason(None, []) == "Kueue hasn't taken it up yet"
-    assert waiting.reason(queued, []) == "1 more needed"
-    assert waiting.reason(workload(ADMITTED), []) == ""
-    assert waiting.reason(workload(ADMITTED), [pod(state={}, scheduled="0/2 nodes")]) == "0/2 nodes"
+def test_what_keeps_a_pod_from_starting() -> None:
+    """In the words of its node, or of the scheduler."""
+    assert containers.held_up(pod(state={}, scheduled="0/2 nodes")) == "0/2 nodes"
     pulling = pod(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})
-    assert waiting.reason(workload(ADMITTED), [pulling]) == "ImagePullBackOff: no such image"
-    assert waiting.reason(workload(ADMITTED), [pod(state={"waiting": {"reason": "ContainerCreating"}})]) == ""
+    assert containers.held_up(pulling) == "ImagePullBackOff: no such image"
+    assert containers.held_up(pod(state={"waiting": {"reason": "ContainerCreating"}})) == ""
 
 
 def test_how_a_container_ended() -> None:
-    assert waiting.end_of(pod(state={"terminated": {"exitCode": 3, "reason": "Error"}})) == "exit code 3"
+    assert containers.end_of(pod(state={"terminated": {"exitCode": 3, "reason": "Error"}})) == "exit code 3"
     assert (
-        waiting.end_of(pod(state={"terminated": {"exitCode": 137, "reason": "OOMKilled"}}))
+        containers.end_of(pod(state={"terminated": {"exitCode": 137, "reason": "OOMKilled"}}))
         == "OOMKilled, exit code 137"
     )
-    assert waiting.end_of(pod(state={"terminated": {"exitCode": 0, "reason": "Completed"}})) == ""
-    assert waiting.end_of(pod(state={"running": {}})) == ""
+    assert containers.end_of(pod(state={"terminated": {"exitCode": 0, "reason": "Completed"}})) == ""
+    assert containers.end_of(pod(state={"running": {}})) == ""

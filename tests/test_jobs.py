@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from cli.explain.brief import brief
+from cli.explain.answer import Code
 from cli.explain.jobs import AnyJob, joined, other_kinds, owners_of_other_kinds
-from cli.explain.overview import overview
+from cli.explain.overview import Overview, overviews
 from cli.explain.status import Status
 from cli.job import choosing
 from cli.job.choosing import Wanted
@@ -20,11 +20,11 @@ EARLY = "2027-01-15T10:00:00Z"
 
 
 def job(name: str = "a", *, by: str = "kim@example.org", owner: Body | None = None, **more: Any) -> Body:  # noqa: ANN401 - JSON
-    annotations = {"jobq.io/submitted-by": by}
+    notes = {"labels": {"kueue.x-k8s.io/queue-name": "main"}, "annotations": {"jobq.io/submitted-by": by}}
     meta = {"name": name, "namespace": "vision", "uid": f"uid-{name}", "creationTimestamp": EARLY}
     references = {"ownerReferences": [owner]} if owner else {}
     return {
-        "metadata": {**meta, "annotations": annotations, **references},
+        "metadata": {**meta, **notes, **references},
         "spec": {"suspend": True, "template": {"spec": {"containers": []}}, **more.pop("spec", {})},
         "status": more,
     }
@@ -54,24 +54,30 @@ def of_job(its_workload: Body | None = None, **more: Any) -> AnyJob:  # noqa: AN
     return AnyJob(JOB, job(**more), its_workload)
 
 
+def row(found: AnyJob, now: datetime = NOW) -> Overview:
+    return overviews([found], {}, now)[0]
+
+
 def reason(found: AnyJob) -> str:
-    return brief(found, found.status_at(NOW), NOW)
+    return row(found).reason
 
 
 OWN = reference("Job", "a", "batch/v1")
-GPUS = "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor a100, 1 more"
+GPUS = "couldn't assign flavors: insufficient unused quota for nvidia.com/gpu in flavor a100, 1 more needed"
+NEVER = "insufficient quota for cpu in flavor a, current podset request (6) > maximum capacity (4)"
 WAITING = [
     (GPUS, "waits for nvidia.com/gpu"),
-    (f"{GPUS} needed. Pending the preemption of 1 workload(s)", "waits for nvidia.com/gpu"),
-    ("Pending the preemption of 1 workload(s)", "others make room"),
-    ("insufficient quota for cpu in flavor a, previously considered 0 + 6 > maximum capacity (4)", "never fits"),
+    (f"{GPUS}. Pending the preemption of 1 workload(s)", "others make room"),
+    (NEVER, "never fits"),
     ("resource example.org/tpu unavailable in ClusterQueue", "no example.org/tpu in its queue"),
     ("untolerated taint {dedicated team NoSchedule <nil>} in flavor spot", "no flavor suits"),
-    ("LocalQueue main is inactive", "queue is stopped"),
-    ("ClusterQueue x doesn't exist", "ClusterQueue x doesn't exist"),
-    ("workload namespace doesn't match ClusterQueue selector", "queue doesn't take this project"),
-    ("resources didn't satisfy LimitRange constraints: ...", "breaks the LimitRange"),
-    ("words of a Kueue yet to come", ""),
+    ("LocalQueue main is inactive", "project paused"),
+    ("ClusterQueue x is inactive", "queue stopped"),
+    ("LocalQueue main doesn't exist", "no queue main"),
+    ("ClusterQueue x doesn't exist", "no ClusterQueue x"),
+    ("Workload namespace doesn't match ClusterQueue selector", "queue doesn't take the project"),
+    ("resources didn't satisfy LimitRange constraints: ...", "breaks the project's limits"),
+    ("words of a Kueue yet to come", "waits for quota"),
 ]
 
 
@@ -82,18 +88,18 @@ def test_waiting(message: str, words: str) -> None:
 
 
 def test_unknown_to_kueue() -> None:
-    """A new job gets a moment."""
-    assert reason(of_job()) == "Kueue doesn't know it"
-    assert brief(of_job(), Status.QUEUED, datetime(2027, 1, 15, 10, 0, 1, tzinfo=UTC)) == ""
+    """A new job gets a moment; then nothing is claimed about what wasn't read."""
+    young, old = row(of_job(), datetime(2027, 1, 15, 10, 0, 1, tzinfo=UTC)), row(of_job())
+    assert (young.code, young.reason) == (Code.JUST_SUBMITTED, "")
+    assert (old.code, old.reason) == (Code.UNKNOWN, "Kueue hasn't looked at it")
 
 
 def test_check_and_next_try() -> None:
     held_up = workload(OWN, QuotaReserved=("True", "QuotaReserved", ""))
     held_up["status"]["admissionChecks"] = [{"name": "ok", "state": "Ready"}, {"name": "grow", "state": "Pending"}]
-    assert reason(of_job(held_up)) == "check grow"
-    again = workload(OWN, QuotaReserved=("False", "Pending", GPUS))
-    again["status"]["requeueState"] = {"count": 2, "requeueAt": "2027-01-15T12:04:30Z"}
-    assert reason(of_job(again)) == "tried again in 5m"
+    assert reason(of_job(held_up)) == "waits for grow"
+    again = workload(OWN, QuotaReserved=("False", "Pending", GPUS), Evicted=("True", "PodsReadyTimeout", ""))
+    assert reason(of_job(again)) == "pods weren't ready in time"
 
 
 def test_evicted_and_admitted_at_once() -> None:
@@ -105,14 +111,14 @@ def test_evicted_and_admitted_at_once() -> None:
         Evicted=("True", "PodsReadyTimeout", ""),
     )
     found = of_job(odd)
-    assert (found.status, reason(found)) == (Status.EVICTED, "pods weren't ready in time, not put back")
+    assert (found.status, reason(found)) == (Status.EVICTED, "wasn't put back")
 
 
 def test_admitted_but_still_suspended() -> None:
     """After a moment that is noticed: it doesn't look as if it were about to start."""
     admitted = workload(OWN, Admitted=("True", "Admitted", ""), QuotaReserved=("True", "QuotaReserved", ""))
-    row = overview(of_job(admitted), None, NOW)
-    assert (row.status, row.reason) == (Status.STUCK, "may run, but doesn't")
+    found = row(of_job(admitted))
+    assert (found.status, found.code, found.reason) == (Status.STUCK, Code.ADMITTED_SUSPENDED, "may run, but doesn't")
 
 
 def test_array_admitted_in_part() -> None:
@@ -155,7 +161,7 @@ def test_other_kind_that_cannot_be_read() -> None:
     """The Workload says its name and how it fares; nobody says who submitted it."""
     (found,) = joined([], [workload(reference("RayJob", "ray", "ray.io/v1"))])
     assert (found.name, found.by, found.resource.plural) == ("ray", "", "rayjobs")
-    assert overview(found, None, NOW).kind == "RayJob"
+    assert row(found).kind == "RayJob"
 
 
 @pytest.mark.parametrize(

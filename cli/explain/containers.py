@@ -59,3 +59,32 @@ def memory_of(pod: Json, template: Json, status: Json) -> str:
     same = [one for one in told if parts.text(one, "name") == parts.text(status, "name")]
     limits = [parts.pairs(one, "resources", "limits").get("memory", "") for one in same]
     return next((amounts.size(parts.quantity(one)) for one in limits if one), "")
+
+
+def has_started(pod: Json) -> bool:
+    """Whether its own containers have, or had, a process whose output can be read."""
+    return any(state.get("running") or state.get("terminated") for state in _states(pod))
+
+
+def end_of(pod: Json) -> str:
+    """How its own container ended: ``exit code 3``, ``OOMKilled, exit code 137``; ``""`` for success or no end."""
+    for state in _states(pod):
+        ended = parts.mapping(state, "terminated")
+        if ended.get("exitCode"):
+            named = "" if ended.get("reason", "Error") == "Error" else f"{ended['reason']}, "
+            return f"{named}exit code {ended['exitCode']}"
+    return ""
+
+
+def held_up(pod: Json) -> str:
+    """What keeps it from starting: ``ImagePullBackOff: ...``, the scheduler's words; ``""`` where nobody says."""
+    for state in _states(pod):
+        told = parts.mapping(state, "waiting")
+        if told and told.get("reason") != "ContainerCreating":
+            return ": ".join(filter(None, (parts.text(told, "reason"), parts.text(told, "message"))))
+    scheduled = parts.condition(pod, "PodScheduled")
+    return "" if parts.holds(pod, "PodScheduled") else parts.text(scheduled, "message")
+
+
+def _states(pod: Json) -> Sequence[Json]:
+    return [parts.mapping(one, "state") for one in parts.items(pod, "status", "containerStatuses")]

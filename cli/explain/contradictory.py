@@ -20,7 +20,7 @@ def contradictory(evidence: Evidence) -> Answer | None:
 
 def _evicted(evidence: Evidence) -> Answer | None:
     when = parts.instant(evidence.eviction, "lastTransitionTime")
-    if not evidence.eviction or not evidence.admitted or evidence.pods or evidence.since(when) < _ENDING:
+    if not evidence.eviction or not evidence.admitted or evidence.has_pods or evidence.since(when) < _ENDING:
         return None
     due = parts.instant(evidence.workload, "status", "requeueState", "requeueAt")
     late = f", although that was due{words.at(due, evidence)}" if due and due < evidence.now else ""

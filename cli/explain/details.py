@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cli import parts
-from cli.explain import waiting
-from cli.explain.brief import at_once, index_counts
+from cli.explain import containers, indexes
+from cli.explain.answer import Answer
 from cli.explain.jobs import AnyJob
 from cli.explain.overview import Overview, age, amounts_of, as_json
 from cli.fit.words import cores, size
 from cli.parts import Json
 from cli.submission.manifest import COMMAND_LINE, TIME_LABEL
-from reconciler.cluster import Body
 from reconciler.wording import counted
 
 _COMMIT, _DIRTY = "jobq.io/git-commit", "jobq.io/git-dirty"
@@ -29,11 +28,12 @@ class Eviction:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """One job, its row, and its pods, oldest first."""
+    """One job, its row, why it is as it is, and its pods, oldest first."""
 
     job: AnyJob
     row: Overview
-    pods: Sequence[Body]
+    answer: Answer
+    pods: Sequence[Json]
     now: datetime
 
     @property
@@ -80,6 +80,12 @@ class Details:
         return parts.number(self.job.workload, "status", "requeueState", "count") or 0
 
     @property
+    def at_once(self) -> str:
+        """``1 of 4 at a time``, where Kueue admitted fewer than asked for; else ``""``."""
+        fewer = indexes.reduced(self.job.workload)
+        return f"{fewer[0]} of {fewer[1]} at a time" if fewer else ""
+
+    @property
     def is_array(self) -> bool:
         """Whether each index is a task of its own."""
         return parts.text(self.job.body, "spec", "completionMode") == "Indexed"
@@ -104,7 +110,8 @@ def lines(details: Details) -> Sequence[tuple[str, str]]:
     row, now = details.row, details.now
     ran = row.runtime(now)
     told = [
-        ("status", f"{row.status}{f': {row.reason}' if row.reason else ''}"),
+        ("status", row.status),
+        ("why", details.answer.sentence),
         ("place", _place(row)),
         ("kind", row.kind),
         ("project", row.namespace),
@@ -130,7 +137,7 @@ def lines(details: Details) -> Sequence[tuple[str, str]]:
 
 def details_json(details: Details) -> Mapping[str, object]:
     """The documented shape: that of a row of ``list``, and more."""
-    total, done, failed = index_counts(details.job)
+    total, done, failed = indexes.counts(details.job.body)
     status = parts.mapping(details.job.body, "status")
     array = {
         "indexes": total,
@@ -142,13 +149,14 @@ def details_json(details: Details) -> Mapping[str, object]:
     }
     return {
         **as_json(details.row, details.now),
+        "why": details.answer.as_json(),
         "command": details.command,
         "image": details.image,
         "commit": details.origin,
         "flavors": details.flavors,
         "timeLimitSeconds": details.time_limit,
         "array": array if details.is_array else None,
-        "atOnce": at_once(details.job),
+        "atOnce": details.at_once,
         "failedPods": parts.number(status, "failed") or 0,
         "evictions": [{"reason": one.reason, "count": one.count} for one in details.evictions],
         "notReadyInTime": details.tries,
@@ -157,7 +165,7 @@ def details_json(details: Details) -> Mapping[str, object]:
     }
 
 
-def pod_cells(pod: Body, now: datetime) -> list[str]:
+def pod_cells(pod: Json, now: datetime) -> list[str]:
     """Name, state, node and age of a pod."""
     said = _pod_json(pod)
     made = parts.instant(pod, "metadata", "creationTimestamp")
@@ -169,11 +177,10 @@ def unescaped(text: str) -> str:
     return text.replace("$$", "$")
 
 
-def _pod_json(pod: Body) -> Mapping[str, object]:
-    end = waiting.end_of(pod)
+def _pod_json(pod: Json) -> Mapping[str, object]:
     phase = parts.text(pod, "status", "phase")
-    held_up = waiting.reason({"status": {"conditions": [{"type": "Admitted", "status": "True"}]}}, [pod])
-    state = f"{phase}: {end or held_up}" if end or (held_up and phase == "Pending") else phase
+    told = containers.end_of(pod) or (containers.held_up(pod) if phase == "Pending" else "")
+    state = f"{phase}: {told}" if told else phase
     return {"name": parts.name(pod), "state": state, "node": parts.text(pod, "spec", "nodeName")}
 
 
@@ -195,18 +202,18 @@ def _asks(details: Details) -> str:
 def _indexes(details: Details) -> str:
     if not details.is_array:
         return ""
-    total, done, failed = index_counts(details.job)
+    total, done, failed = indexes.counts(details.job.body)
     status = parts.mapping(details.job.body, "status")
     which = f" ({parts.text(status, 'failedIndexes')})" if failed else ""
     return f"{total}: {done} done, {failed} failed{which}, {parts.number(status, 'active') or 0} running"
 
 
 def _reduced(details: Details) -> str:
-    fewer = at_once(details.job)
+    fewer = indexes.reduced(details.job.workload)
     if not fewer:
         return ""
     again = f"jobq stop {details.row.name} && jobq resume {details.row.name}"
-    return f"{fewer.removesuffix(' at a time')}: that was free when it was admitted; {again} asks again"
+    return f"{fewer[0]} of {fewer[1]}: that was free when it was admitted; {again} asks again"
 
 
 def _seconds(seconds: int | None) -> str:

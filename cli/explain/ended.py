@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cli import parts
-from cli.explain import containers, words
+from cli.explain import containers, indexes, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 from cli.parts import Json
@@ -65,10 +65,11 @@ def _failed(evidence: Evidence, condition: Json) -> Answer:
     for look in (_memory, _unstarted, _ousted, _pod_deadline):
         if found := next(filter(None, (look(evidence, pod) for pod in decisive)), None):
             return found
-    codes = [words.exit_code(code) for pod in newest for code in exit_codes(pod)]
+    codes = list(dict.fromkeys(code for pod in newest for code in exit_codes(pod)))
     which = _indexes(evidence)
     message = words.plain(parts.text(condition, "message"))
-    how = words.listed(list(dict.fromkeys(codes))) or message or "nobody says why"
+    how = words.listed([words.exit_code(code) for code in codes]) or message or "nobody says why"
+    about = f"exit code {words.listed([str(code) for code in codes])}" if codes else "" if which else "its pod failed"
     if not evidence.pods:
         gone = "can't be seen" if "pods" in evidence.unread else "are gone, and their logs with them"
         how += f"; its pods {gone}"
@@ -77,7 +78,7 @@ def _failed(evidence: Evidence, condition: Json) -> Answer:
         action = f"jobq logs {evidence.name} shows why."
     tries = parts.number(evidence.job, "status", "failed") or 0
     after = f" after {tries} attempts" if tries > 1 and not which else ""
-    return Answer(Code.FAILED, f"Failed{after}: {which}{how}.", action)
+    return Answer(Code.FAILED, f"Failed{after}: {which}{how}.", action, about)
 
 
 def _deadline(evidence: Evidence, seconds: int | None) -> Answer:
@@ -151,19 +152,9 @@ def _pod_deadline(evidence: Evidence, pod: Json) -> Answer | None:
 
 def _indexes(evidence: Evidence) -> str:
     """``2 of 8 indexes failed (1,5): ``, for an array."""
-    failed, total = (
-        parts.text(evidence.job, "status", "failedIndexes"),
-        parts.number(evidence.job, "spec", "completions"),
-    )
-    if not failed or not total:
-        return ""
-    number = sum(_span(one) for one in failed.split(","))
-    return f"{number} of {total} indexes failed ({failed}): "
-
-
-def _span(written: str) -> int:
-    first, _, last = written.partition("-")
-    return int(last) - int(first) + 1 if first.isdecimal() and last.isdecimal() else 1
+    total, _, failed = indexes.counts(evidence.job)
+    which = parts.text(evidence.job, "status", "failedIndexes")
+    return f"{failed} of {total} indexes failed ({which}): " if failed and total else ""
 
 
 def exit_codes(pod: Json) -> Sequence[int]:

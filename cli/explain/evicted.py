@@ -26,6 +26,16 @@ def not_ready(evidence: Evidence, shortfall: str) -> Answer | None:
     return Answer(Code.PODS_READY_TIMEOUT, sentence, _action(evidence, message))
 
 
+def ending(evidence: Evidence) -> Answer | None:
+    """Stopped, and not back in the queue yet: its pods come first."""
+    if not evidence.eviction or not evidence.reserved:
+        return None
+    when = words.at(parts.instant(evidence.eviction, "lastTransitionTime"), evidence)
+    why = words.stopped_by(parts.text(evidence.eviction, "reason"))
+    sentence = f"Stopped{when}{why}: its pods are ending, then it waits for quota again."
+    return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait; save checkpoints so that a restart loses little.")
+
+
 def _why(evidence: Evidence, message: str) -> str:
     selector = scheduling.selector_of(evidence.pod_sets[0].pod) if evidence.pod_sets else ""
     said = scheduling.no_node(message, evidence, {})

@@ -1,8 +1,9 @@
 """All that is known of one job: what was read from a cluster, or from a file that somebody saved."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from cli import parts
 from cli.explain import belonging
@@ -27,36 +28,36 @@ class Place:
     overall: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """One job and what decides on it. Empty objects and lists are what couldn't be read, or isn't there."""
 
     now: datetime
-    configuration: str
-    namespace: Json
-    entry: Json
+    configuration: str = ""
+    namespace: Json = field(default_factory=dict)
+    entry: Json = field(default_factory=dict)
     """The project's catalogue entry: ``priorities``, ``state``."""
     job: Json
     workload: Json
-    local_queue: Json
-    local_queues: Sequence[Json] | None
-    cluster_queue: Json
-    tree: Tree
-    flavors: Sequence[Json]
-    pods: Sequence[Json]
-    events: Sequence[Json]
-    place: Place | None
-    unanswered: int
+    local_queue: Json = field(default_factory=dict)
+    local_queues: Sequence[Json] | None = None
+    cluster_queue: Json = field(default_factory=dict)
+    tree: Tree = field(default_factory=Tree)
+    flavors: Sequence[Json] = ()
+    pods: Sequence[Json] = ()
+    events: Sequence[Json] = ()
+    place: Place | None = None
+    unanswered: int = 0
     """The HTTP status with which Kueue's visibility API refused; 0 where it answered, or wasn't asked."""
-    others: Sequence[Json] | None
+    others: Sequence[Json] | None = None
     """Other Workloads of the project; None where they can't be read."""
-    quotas: Sequence[Json]
-    limit_ranges: Sequence[Json]
-    classes: Mapping[str, int] | None
+    quotas: Sequence[Json] = ()
+    limit_ranges: Sequence[Json] = ()
+    classes: Mapping[str, int] | None = None
     """WorkloadPriorityClasses and their values; None where they can't be read."""
-    refused: Json
-    unread: Mapping[str, str]
-    """What couldn't be read, and why not: it may be there all the same."""
+    refused: Json = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """What wasn't read, and why not: it may be there all the same."""
 
     @property
     def name(self) -> str:
@@ -123,28 +124,28 @@ class Evidence:
         policy = parts.flag(spec, "runPolicy", "suspend")
         return parts.flag(spec, "suspend") is True or policy is True
 
-    @property
+    @cached_property
     def pod_sets(self) -> Sequence[PodSet]:
         """What it asks for."""
         return requests.of_workload(self.workload) or (requests.of_job(self.job) if self.job else [])
 
-    @property
+    @cached_property
     def admitted(self) -> bool:
         """Whether Kueue lets it run: where its Workload can't be read, a job that isn't suspended says so itself."""
         told = "workloads" in self.unread and bool(self.job) and bool(self.queue) and not self.suspended
         return parts.holds(self.workload, "Admitted") or told
 
-    @property
+    @cached_property
     def reserved(self) -> bool:
         """Whether it has its quota."""
         return parts.holds(self.workload, "QuotaReserved")
 
-    @property
+    @cached_property
     def eviction(self) -> Json:
         """The Evicted condition, where it is true."""
         return parts.condition(self.workload, "Evicted") if parts.holds(self.workload, "Evicted") else {}
 
-    @property
+    @cached_property
     def message(self) -> str:
         """What Kueue says of the quota that isn't reserved; not always of today."""
         return "" if self.reserved else parts.text(parts.condition(self.workload, "QuotaReserved"), "message")
@@ -153,6 +154,14 @@ class Evidence:
     def waiting_reason(self) -> str:
         """The word beside that message."""
         return "" if self.reserved else parts.text(parts.condition(self.workload, "QuotaReserved"), "reason")
+
+    @property
+    def has_pods(self) -> bool:
+        """Whether there are pods that haven't ended; by a Job's own counts where its pods weren't read."""
+        if "pods" in self.unread:
+            counts = parts.mapping(self.job, "status")
+            return bool(parts.number(counts, "active") or parts.number(counts, "terminating"))
+        return any(parts.text(pod, "status", "phase") not in {"Succeeded", "Failed"} for pod in self.pods)
 
     def since(self, when: datetime | None) -> timedelta:
         """How long ago that was: none where it isn't known, or a clock is wrong."""

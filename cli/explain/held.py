@@ -54,27 +54,29 @@ def held(evidence: Evidence) -> Answer | None:
     """Held back by somebody's gate."""
     found = gates(evidence)
     others = [gate for gate in found if gate != HOLD]
-    if not found:
+    about = ", ".join(others)
+    if not found or evidence.reserved:
         return None
     by = f"held back by {words.listed(others)}"
     if len(others) == len(found):
         sentence = f"Held: {by}, it will not be queued until that is taken away."
-        return Answer(Code.HELD, sentence, f"Ask whoever set {words.listed(others)} (annotation {GATE}).")
+        return Answer(Code.HELD, sentence, f"Ask whoever set {words.listed(others)} (annotation {GATE}).", about)
     also = f"; it is also {by}" if others else ""
     sentence = f"Held: submitted with --hold, it will not be queued until it is released{also}."
     rest = f" takes the hold away; {words.listed(others)} stays" if others else ""
-    return Answer(Code.HELD, sentence, f"jobq resume {evidence.name}{rest}.")
+    return Answer(Code.HELD, sentence, f"jobq resume {evidence.name}{rest}.", about)
 
 
 def project_paused(evidence: Evidence) -> Answer | None:
     """The LocalQueue takes nothing in."""
     policy = parts.text(evidence.local_queue, "spec", "stopPolicy")
     said = messages.of_queue(evidence.message)
-    closed = said.kind == "LocalQueue" and not said.gone
+    drained = parts.text(evidence.eviction, "reason") == "LocalQueueStopped"
+    closed = (drained and evidence.reserved) or (said.kind == "LocalQueue" and not said.gone)
     if policy not in STOPPED and not (closed and not evidence.local_queue):
         return None
     project = evidence.project
-    if parts.text(evidence.eviction, "reason") == "LocalQueueStopped":
+    if drained:
         return Answer(
             Code.EVICTED_PROJECT_PAUSED,
             f"Stopped{_when(evidence)} because the project {project} was paused with drain; "
@@ -101,9 +103,11 @@ def queue_stopped(evidence: Evidence) -> Answer | None:
     )
     said = messages.of_queue(evidence.message)
     inactive = parts.text(parts.condition(evidence.local_queue, "Active"), "reason") == _INACTIVE
-    unseen = not queue and (inactive or (said.kind == "ClusterQueue" and not said.gone))
+    drained = parts.text(evidence.eviction, "reason") == "ClusterQueueStopped"
+    closed = (drained and evidence.reserved) or (said.kind == "ClusterQueue" and not said.gone)
+    unseen = not queue and (inactive or closed)
     name = evidence.cluster_queue_name or said.name
-    if parts.text(evidence.eviction, "reason") == "ClusterQueueStopped" and (stopped or unseen):
+    if drained and (stopped or unseen):
         return Answer(
             Code.EVICTED_CLUSTER_QUEUE_STOPPED,
             f"Stopped{_when(evidence)} because the admins stopped the cluster's queue {name} and drained it; "
@@ -124,7 +128,8 @@ def queue_stopped(evidence: Evidence) -> Answer | None:
 def _stopped(evidence: Evidence, reason: str) -> Answer:
     ran = parts.number(evidence.workload, "status", "accumulatedPastExecutionTimeSeconds") is not None
     ran = ran or bool(parts.condition(evidence.workload, "Requeued")) or evidence.admitted
-    ending = "; its pods are gone, it will not start by itself" if ran else " before it ever ran"
+    pods = "are ending" if evidence.has_pods else "are gone"
+    ending = f"; its pods {pods}, it will not start by itself" if ran else " before it ever ran"
     name = evidence.name
     if reason not in _BY_HAND:
         message = words.plain(parts.text(evidence.eviction, "message"))
@@ -165,6 +170,7 @@ def _rejected(evidence: Evidence) -> Answer:
         "It will not be tried again by itself.",
         f"Submit it differently, or ask whoever runs the check {name}; "
         f"jobq resume {evidence.name} asks the check once more.",
+        f"rejected by {name}",
     )
 
 

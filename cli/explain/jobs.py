@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from cli.explain.evidence import Evidence
 from cli.explain.status import Status, status_of
 from reconciler.cluster import Body, Resource
 from reconciler.kinds import JOB, POD
@@ -59,6 +60,16 @@ class AnyJob:
     def status(self) -> Status:
         """How it fares, whatever the time."""
         return status_of(self.body, self.workload, self.now)
+
+    def evidence(self, now: datetime, pods: Sequence[Body] | None = None) -> Evidence:
+        """What there is to judge by without asking more: this, and its pods where they were read."""
+        return Evidence(
+            now=now,
+            job={"kind": self.resource.kind, **self.body},
+            workload=self.workload or {},
+            pods=pods or (),
+            unread={"pods": "nobody asked"} if pods is None else {},
+        )
 
     @property
     def priority(self) -> str:

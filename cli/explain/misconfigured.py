@@ -7,7 +7,7 @@ from decimal import Decimal
 from cli import parts
 from cli.explain import messages, words
 from cli.explain.answer import Answer, Code
-from cli.explain.evidence import Evidence
+from cli.explain.evidence import QUEUE_LABEL, Evidence
 from cli.fit import judge, requests
 from cli.fit import words as amounts
 from cli.fit.judge import Queue
@@ -48,7 +48,10 @@ def queue_missing(evidence: Evidence) -> Answer | None:
         f"Can't start: there is no queue {name} in this project{queues}.",
         f"Relabel it: {label} --overwrite, or submit through jobq, which names no queue."
         if others
+        else f"Tell the admins that there is no queue {name}, or give the job another by its label {QUEUE_LABEL}."
+        if there is None
         else "Tell the admins: the project's queue is gone; nothing in the job needs to change.",
+        f"no queue {name}",
     )
 
 
@@ -63,6 +66,7 @@ def _cluster_queue(evidence: Evidence) -> Answer | None:
             Code.CLUSTER_QUEUE_MISSING,
             f"Can't start: the project's queue points to the ClusterQueue {name or said.name}, which does not exist.",
             "Tell the admins; nothing in the job needs to change.",
+            f"no ClusterQueue {name or said.name}",
         )
     active = parts.condition(evidence.cluster_queue, "Active")
     reason = parts.text(active, "reason")
@@ -84,10 +88,11 @@ def _not_selected(evidence: Evidence) -> Answer | None:
     if not refused and (judged or _NOT_SELECTED not in evidence.message):
         return None
     name = evidence.cluster_queue_name
-    wanted = said(selector) if refused and isinstance(selector, dict) else f"jobq.io/cluster-queue={name}"
+    wanted = said(selector) if refused and isinstance(selector, dict) else f"jobq.io/cluster-queue={name or 'QUEUE'}"
+    queue = f"the ClusterQueue {name}" if name else "its ClusterQueue"
     return Answer(
         Code.NAMESPACE_NOT_SELECTED,
-        f"Can't start: the ClusterQueue {name} does not accept this project's namespace.",
+        f"Can't start: {queue} does not accept this project's namespace.",
         f"Tell the admins: the namespace needs the label {wanted}.",
     )
 
@@ -102,7 +107,7 @@ def _selects(selector: object, labels: parts.Json) -> bool:
 
 def _limits(evidence: Evidence) -> Answer | None:
     """The project's LimitRange against each container and each pod."""
-    for pods in evidence.pod_sets:
+    for pods in evidence.pod_sets if evidence.limit_ranges else ():
         containers = [*parts.items(pods.pod, "initContainers"), *parts.items(pods.pod, "containers")]
         asked = [(parts.mapping(one, "resources"), "container") for one in containers]
         for limit in (one for body in evidence.limit_ranges for one in parts.items(body, "spec", "limits")):
@@ -172,6 +177,7 @@ def _uncovered(evidence: Evidence, queue: Queue) -> Answer | None:
         Code.RESOURCE_NOT_IN_QUEUE,
         f"Can never start: this project's queue has no {names} at all (it has {', '.join(there) or 'nothing'}).",
         f"Delete it and submit without {without}, or use a project whose queue has them.",
+        f"no {names} in its queue",
     )
 
 

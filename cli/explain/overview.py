@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from cli import parts
-from cli.explain.brief import brief
+from cli.explain.answer import Answer, Code
+from cli.explain.indexes import progress
 from cli.explain.jobs import AnyJob
 from cli.explain.standing import Position
 from cli.explain.status import ENDED, Status
+from cli.explain.why import explain
 from cli.fit import requests
 from reconciler.kinds import JOB
 
@@ -25,6 +27,7 @@ class Overview:
     kind: str
     uid: str
     status: Status
+    code: Code
     reason: str
     position: Position | None
     priority: str
@@ -45,11 +48,11 @@ def overviews(
     jobs: Iterable[AnyJob], positions: Mapping[tuple[str, str], Position], now: datetime
 ) -> Sequence[Overview]:
     """A row for each job; ``positions`` are those of Workloads, by namespace and name."""
-    return [overview(job, positions.get(_key(job)), now) for job in jobs]
+    return [overview(job, explain(job.evidence(now)), positions.get(_key(job)), now) for job in jobs]
 
 
-def overview(job: AnyJob, position: Position | None, now: datetime) -> Overview:
-    """One job's row. A position counts only while the job waits."""
+def overview(job: AnyJob, answer: Answer, position: Position | None, now: datetime) -> Overview:
+    """One job's row, by the answer about it. A position counts only while the job waits."""
     status = job.status_at(now)
     asked = amounts_of(job)
     started, ended = _span(job, status)
@@ -59,7 +62,8 @@ def overview(job: AnyJob, position: Position | None, now: datetime) -> Overview:
         kind=job.resource.kind,
         uid=job.uid,
         status=status,
-        reason=brief(job, status, now),
+        code=answer.code,
+        reason=", ".join(filter(None, (progress(job.body), answer.short))),
         position=position if status in WAITING else None,
         priority=job.priority,
         cpu=asked.get("cpu", _ZERO),
@@ -100,6 +104,7 @@ def as_json(row: Overview, now: datetime) -> Mapping[str, object]:
         "namespace": row.namespace,
         "kind": row.kind,
         "status": row.status,
+        "code": row.code,
         "reason": row.reason,
         "position": row.position.here if row.position else None,
         "positionOverall": row.position.overall if row.position else None,

@@ -16,6 +16,7 @@ _NOT_FOUND = re.compile(r'\b(secret|configmap|config map)s? "?([^"\s]+)"? not fo
 _NO_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) (?:\S+/)?(\S+)")
 _CLAIM = re.compile(r'persistentvolumeclaims? "([^"]+)" not found')
 _NO_COMMAND = re.compile(r'exec: "([^"]+)": (?:executable file not found|stat [^:]*: no such file)')
+_UNCOUNTED = "uncountedTerminatedPods"
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError"}
 _CONFIG |= {"PreStartHookError", "PostStartHookError", "CreatePodSandboxError"}
 
@@ -58,7 +59,8 @@ def trouble(evidence: Evidence, living: Sequence[Json]) -> Answer | None:
 def _none(evidence: Evidence) -> Answer | None:
     """Why there is no pod, as far as anybody says."""
     counted = parts.mapping(evidence.job, "status")
-    if evidence.pods or counted.get("ready") or (counted.get("failed") and not counted.get("active")):
+    ended = counted.get("failed") or counted.get("succeeded") or any(parts.mapping(counted, _UNCOUNTED).values())
+    if evidence.pods or counted.get("ready") or (ended and not counted.get("active")):
         return None  # they have ended, or are there and can't be seen
     return uncreated(evidence) or _awaited(evidence)
 
@@ -172,17 +174,16 @@ def _volume(why: str) -> Answer:
 
 
 def _starting(evidence: Evidence, living: Sequence[Json]) -> Answer:
-    pod = living[0]
+    pod, alone = living[0], len(living) == 1
     node = parts.text(pod, "spec", "nodeName")
+    which = "its pod is" if alone else f"its {len(living)} pods are"
     pulling = evidence.said_of("Pod", "Pulling") and not evidence.said_of("Pod", "Pulled")
-    doing = "pulls the image" if pulling else "is being set up"
-    if preparing := containers.preparing(pod):
-        doing = f"runs its init container {preparing}"
+    preparing = containers.preparing(pod)
+    about = f"runs its init container {preparing}" if preparing else "pulls the image" if pulling else ""
+    where = f"{which} on {node} and {about or 'is being set up'}" if alone else f"{which} being set up"
     if parts.text(parts.condition(pod, "PodScheduled"), "reason") == "SchedulingGated":
-        doing, node = "waits for its scheduling gates", ""
-    which = "its pod is" if len(living) == 1 else f"its {len(living)} pods are"
-    where = f"{which} on {node} and {doing}" if node and len(living) == 1 else ""
-    where = where or (
-        f"{which} being set up" if node else f"{which} not on a node yet" if "gates" not in doing else doing
-    )
-    return Answer(Code.STARTING, f"Starting: {where}.", "Wait.")
+        where = about = "waits for its scheduling gates"
+    elif not node:
+        about = "not on a node yet"
+        where = f"{which} {about}"
+    return Answer(Code.STARTING, f"Starting: {where}.", "Wait.", about)

@@ -23,10 +23,8 @@ _BORROWED = "Wait; what is borrowed can be taken back at any time, so save check
 _ZERO = Decimal(0)
 
 
-def preempted(evidence: Evidence, shortfall: str) -> Answer | None:
+def preempted(evidence: Evidence, shortfall: str) -> Answer:
     """Stopped to make room, and waiting again."""
-    if parts.text(evidence.eviction, "reason") != "Preempted":
-        return None
     when = words.at(parts.instant(evidence.eviction, "lastTransitionTime"), evidence)
     other, name = preemptor(evidence), ""
     if other:

@@ -75,7 +75,9 @@ def _never_said(said: Said) -> Answer | None:
     if said.unavailable:
         names = words.listed(list(dict.fromkeys(said.unavailable)))
         sentence = f"Can never start: this project's queue has no {names} at all."
-        return Answer(Code.RESOURCE_NOT_IN_QUEUE, sentence, f"Delete it and submit without {names}.")
+        return Answer(
+            Code.RESOURCE_NOT_IN_QUEUE, sentence, f"Delete it and submit without {names}.", f"no {names} in its queue"
+        )
     if said.refusing and not said.lacking and not said.above:
         flavors = "; ".join(f"{name} {why}" for name, why in said.refusing.items())
         sentence = f"Can never start: no flavor of the queue takes it: {flavors}."
@@ -105,19 +107,25 @@ def _short(evidence: Evidence, queue: Queue, said: Said) -> Answer | None:
         free = shortage.needs(queue, choices)
         help_ = preemption.no_help(evidence, queue, choices[0])
         sentence = f"Waiting for quota: {free}{resumed}{words.place(place)}.{f' {help_}' if help_ else ''}"
-        return Answer(Code.WAITING_FOR_QUOTA, sentence, shortage.way_out(evidence, queue, choices))
+        scarce = list(dict.fromkeys(one for choice in choices for one in shortage.lacking(queue, choice.suiting)))
+        action = shortage.way_out(evidence, queue, choices)
+        return Answer(Code.WAITING_FOR_QUOTA, sentence, action, f"waits for {words.listed(scarce)}")
     needs = _needs_said(evidence, queue, said)
     if needs:
-        return Answer(Code.WAITING_FOR_QUOTA, f"Waiting for quota: {needs}{resumed}{words.place(place)}.", "Wait.")
+        short = words.listed(list(dict.fromkeys(resource for resource, _, _ in said.lacking)))
+        sentence = f"Waiting for quota: {needs}{resumed}{words.place(place)}."
+        return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait.", f"waits for {short}")
     if said.places:
         sentence = f"Waiting for nodes: the quota is there, but {said.places}{resumed}{words.place(place)}."
-        return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait, or ask for fewer or smaller pods.")
+        action = "Wait, or ask for fewer or smaller pods."
+        return Answer(Code.WAITING_FOR_QUOTA, sentence, action, "waits for nodes together")
     if evidence.waiting_reason in _FOR_PODS:
         sentence = (
             "Waiting for other jobs to start: Kueue admits one after another here, and the pods of a job that was "
             f"admitted before are not ready yet{resumed}{words.place(place)}."
         )
-        return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait; `jobq queue` shows who is ahead.")
+        action = "Wait; `jobq queue` shows who is ahead."
+        return Answer(Code.WAITING_FOR_QUOTA, sentence, action, "waits for others' pods")
     return _to_be_looked_at(evidence, queue, resumed)
 
 
@@ -145,9 +153,9 @@ def _to_be_looked_at(evidence: Evidence, queue: Queue, resumed: str) -> Answer |
     if message and not queue.groups:
         sentence = f"Waiting for quota{resumed}: Kueue says: {message}{words.place(evidence.place)}."
         return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait; ask the admins if it stays so.")
-    room = "by the queue's numbers there is room" if _is_known(queue) else "how much is free can't be read here"
+    room = ": by the queue's numbers there is room" if _is_known(queue) else ""
     told = f" Kueue last said: {message}." if message else ""
-    sentence = f"Waiting for Kueue to look at it: {room}{resumed}{words.place(evidence.place)}.{told}"
+    sentence = f"Waiting for Kueue to look at it{room}{resumed}{words.place(evidence.place)}.{told}"
     return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait a moment; `jobq queue` shows who is ahead.")
 
 

@@ -18,7 +18,7 @@ _RESET = "Reset to Pending after eviction"
 
 def reserved(evidence: Evidence) -> Answer | None:
     """What a job with quota waits for."""
-    if not evidence.reserved or evidence.admitted:
+    if not evidence.reserved or evidence.admitted or evidence.eviction:
         return None
     again = check_in(evidence, "Retry")
     if again:
@@ -46,6 +46,7 @@ def sent_back(evidence: Evidence) -> Answer:
         Code.ADMISSION_CHECK_RETRY,
         f"{sentence}it gave its quota back and waits to be tried again{words.place(evidence.place)}.{again}",
         f"Wait; whoever runs the check {name} knows more.",
+        f"sent back by {name}",
     )
 
 
@@ -102,6 +103,7 @@ def _pending(evidence: Evidence, checks: Sequence[Json]) -> Answer:
         Code.ADMISSION_CHECK_PENDING,
         f"Has its quota{words.since(when, evidence)} and waits for {which}.{holds}",
         f"Wait; whoever runs the {'checks' if checks[1:] else 'check'} {words.listed(names)} knows more.",
+        f"waits for {words.listed(names)}",
     )
 
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from cli import parts
-from cli.explain import containers, pods, scheduling, words
+from cli.explain import containers, indexes, pods, scheduling, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 from cli.explain.held import STOPPED
+from cli.explain.status import Status, status_of
 from cli.fit import words as amounts
 from cli.fit.cohort import rooms
 from cli.parts import Json
@@ -24,10 +25,11 @@ def running(evidence: Evidence) -> Answer | None:
 def outside(evidence: Evidence, why: str) -> Answer:
     """A job that runs although Kueue has no part in it; trouble with its pods comes first."""
     living = pods.alive(evidence)
-    found = None if any(pods.runs(pod) for pod in living) else pods.trouble(evidence, living)
+    found = None if any(map(pods.runs, living)) else pods.trouble(evidence, living)
     if found:
         return Answer(found.code, found.sentence.replace("Has its quota, but its", "Its"), found.action)
-    sentence = f"Running outside the queue: {why}, so nothing limits or protects it."
+    word = Status.RUNNING if any(map(pods.runs, living)) else status_of(evidence.job, None)
+    sentence = f"{word} outside the queue: {why}, so nothing limits or protects it."
     return Answer(Code.UNMANAGED, sentence, "Submit with jobq submit, which sets the queue.")
 
 
@@ -62,7 +64,7 @@ def _fully(evidence: Evidence) -> Answer | None:
 
 def _between(evidence: Evidence) -> Answer | None:
     """All pods have ended, and the Job controller hasn't said what that means."""
-    if not evidence.pods:
+    if not evidence.pods and "pods" not in evidence.unread:
         return None
     sentence = "Its pods have ended: the job is about to be finished, or to make new ones."
     return Answer(Code.RUNNING, sentence, "Ask again in a moment.")
@@ -127,7 +129,7 @@ def _retrying(evidence: Evidence) -> Answer | None:
     of = f" of {tries}" if tries > 1 and not crashed else ""
     again = "within seconds" if pause <= 10 else f"within {words.span(timedelta(seconds=pause))}"  # noqa: PLR2004 - the first pause
     sentence = f"Retrying: attempt {number}{of}{how}; the next starts {again} ({pause} s back-off, then doubling)."
-    return Answer(Code.RETRYING, sentence, action)
+    return Answer(Code.RETRYING, sentence, action, f"attempt {number} failed")
 
 
 def _how(evidence: Evidence, pod: Json, status: Json) -> tuple[str, str]:
@@ -150,7 +152,7 @@ def _partly(evidence: Evidence) -> Answer | None:
     made, ready = (parts.number(evidence.job, "status", key) or 0 for key in ("active", "ready"))
     if not living and 0 < ready < made:
         sentence = f"Running partly: {ready} of {made} pods are ready; why the others are not can't be seen here."
-        return Answer(Code.PARTLY_RUNNING, sentence, "jobq status shows its pods.")
+        return Answer(Code.PARTLY_RUNNING, sentence, "jobq status shows its pods.", f"{ready} of {made} pods are ready")
     if not working or not rest:
         return None
     messages = [scheduling.message_of(pod) for pod in rest]
@@ -171,28 +173,23 @@ def _partly(evidence: Evidence) -> Answer | None:
 
 def _reduced(evidence: Evidence) -> Answer | None:
     """Admitted with fewer pods than asked for: it stays so."""
-    given = {
-        parts.text(one, "name"): parts.number(one, "count")
-        for one in parts.items(evidence.workload, "status", "admission", "podSetAssignments")
-    }
-    for one in evidence.pod_sets:
-        count = given.get(one.name)
-        if count is None or count >= one.count:
-            continue
-        spec, status = parts.mapping(evidence.job, "spec"), parts.mapping(evidence.job, "status")
-        done, total = parts.number(status, "succeeded") or 0, parts.number(spec, "completions")
-        counted = f" {done} of {total} are done." if total else ""
-        noun = "index" if parts.text(spec, "completionMode") == "Indexed" else "pod"
-        many = "indexes" if noun == "index" else "pods"
-        name = evidence.name
-        return Answer(
-            Code.RUNNING_REDUCED,
-            f"Running, {count} {noun if count == 1 else many} at a time instead of {one.count}: only that much was "
-            f"free when it was admitted, and Kueue never raises it.{counted}",
-            f"To ask for {one.count} at a time again: jobq stop {name}, then jobq resume {name} "
-            f"(running {many} start over).",
-        )
-    return None
+    fewer = indexes.reduced(evidence.workload)
+    if not fewer:
+        return None
+    count, wanted = fewer
+    spec, status = parts.mapping(evidence.job, "spec"), parts.mapping(evidence.job, "status")
+    done, total = parts.number(status, "succeeded") or 0, parts.number(spec, "completions")
+    counted = f" {done} of {total} are done." if total else ""
+    noun = "index" if parts.text(spec, "completionMode") == "Indexed" else "pod"
+    many = "indexes" if noun == "index" else "pods"
+    name = evidence.name
+    return Answer(
+        Code.RUNNING_REDUCED,
+        f"Running, {count} {noun if count == 1 else many} at a time instead of {wanted}: only that much was "
+        f"free when it was admitted, and Kueue never raises it.{counted}",
+        f"To ask for {wanted} at a time again: jobq stop {name}, then jobq resume {name} (running {many} start over).",
+        f"{count} of {wanted} at a time",
+    )
 
 
 def _what(evidence: Evidence, count: int) -> str:

@@ -89,11 +89,14 @@ def _of_workload(job: Json, workload: Json, now: datetime | None = None) -> Stat
     reason = parts.text(condition(workload, "Evicted"), "reason")
     if parts.flag(workload, "spec", "active") is False:
         return _of_inactive(job, reason)
+    if parts.pairs(job, "metadata", "annotations").get(GATE) and not parts.holds(workload, "QuotaReserved"):
+        return Status.HELD
     if condition(workload, "Evicted") and not reason.startswith("Deactivated"):  # resumed: it waits as if it were new
         return Status.EVICTED
     if parts.holds(workload, "Admitted"):
-        return _of_suspended(workload, now) if _suspended(job) else _of_pods(job)
-    return Status.HELD if parts.pairs(job, "metadata", "annotations").get(GATE) else Status.QUEUED
+        elsewhere = parts.text(workload, "status", "clusterName")  # by MultiKueue: here it stays suspended
+        return _of_suspended(workload, now) if _suspended(job) and not elsewhere else _of_pods(job)
+    return Status.QUEUED
 
 
 def _of_suspended(workload: Json, now: datetime | None) -> Status:

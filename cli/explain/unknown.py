@@ -119,13 +119,15 @@ def _unmanaged(evidence: Evidence) -> Answer:
 
 
 def _overlooked(evidence: Evidence, waited: str) -> Answer:
-    """The namespace is as Kueue wants it, and still there is no Workload."""
+    """The namespace is as Kueue wants it, as far as can be told, and still there is no Workload."""
+    about = "Kueue hasn't looked at it"
     if evidence.since(parts.instant(evidence.job, "metadata", "creationTimestamp")) < LONG:
         sentence = f"Submitted {waited} ago: Kueue has not looked at it yet."
-        return Answer(Code.JUST_SUBMITTED, sentence, "Ask again in a moment.")
+        return Answer(Code.JUST_SUBMITTED, sentence, "Ask again in a moment.", about)
     known = ", although it manages this project" if evidence.managed else ""
     sentence = f"Kueue has not looked at it for {waited}{known}: nobody says why."
-    return Answer(Code.UNKNOWN, sentence, f"Ask the admins, with what `jobq why {evidence.name} --save FILE` writes.")
+    action = f"Ask the admins, with what `jobq why {evidence.name} --save FILE` writes."
+    return Answer(Code.UNKNOWN, sentence, action, about)
 
 
 def _label(evidence: Evidence) -> str:

@@ -43,6 +43,8 @@ def _at_work(evidence: Evidence) -> Answer | None:
 
 
 def _preempted(evidence: Evidence) -> Answer | None:
+    if parts.text(evidence.eviction, "reason") != "Preempted":
+        return None
     return preemption.preempted(evidence, quota.shortfall(evidence))
 
 
@@ -78,5 +80,6 @@ _FAMILIES: Sequence[Family] = (
     _not_ready,
     reserved.retried,
     _preempted,
+    evicted.ending,
     quota.waiting,
 )

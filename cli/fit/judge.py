@@ -127,12 +127,12 @@ def uncovered(queue: Queue, pod_sets: Sequence[PodSet]) -> Sequence[str]:
 
 def now(queue: Queue, pod_sets: Sequence[PodSet]) -> Sequence[Choice]:
     """How the pod sets could be placed in what is free now: as few pods as each may start with."""
-    return _placed(queue, _fewest(queue, pod_sets), lambda room: room.free)
+    return _placed(queue, pod_sets, lambda room: room.free)
 
 
 def ever(queue: Queue, pod_sets: Sequence[PodSet]) -> Sequence[Choice]:
     """How they could be placed if nothing else ran: as few pods as each pod set may start with."""
-    return _placed(queue, _fewest(queue, pod_sets), lambda room: room.most)
+    return _placed(queue, pod_sets, lambda room: room.most)
 
 
 def never(queue: Queue, pod_sets: Sequence[PodSet]) -> Never | None:
@@ -163,7 +163,7 @@ def _fewest(queue: Queue, pod_sets: Sequence[PodSet]) -> Sequence[PodSet]:
 def _placed(queue: Queue, pod_sets: Sequence[PodSet], limit: Callable[[Room], Decimal | None]) -> Sequence[Choice]:
     used: dict[Key, Decimal] = {}
     choices = []
-    for pods in pod_sets:
+    for pods in _fewest(queue, pod_sets) if queue.groups else ():
         for group in queue.groups:
             asked = {key: amount for key, amount in pods.all().items() if key in group.resources and amount}
             if not asked:

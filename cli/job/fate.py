@@ -70,9 +70,15 @@ class Fate:
 def fate_of(view: View, job: Body) -> Fate:
     """Where the Job stands in a view; one that the first list lacked was deleted before."""
     uid = job["metadata"]["uid"]
-    there = view.there[JOB].get(uid)
-    unseen = there is None and (uid not in view.gone or uid in view.unseen)
-    return Fate(status_of(there or view.gone.get(uid, job), workload_of(view, uid)), there is None, unseen)
+    deleted = uid not in view.there[JOB]
+    unseen = deleted and (uid not in view.gone or uid in view.unseen)
+    return Fate(status_of(last_of(view, job), workload_of(view, uid)), deleted, unseen)
+
+
+def last_of(view: View, job: Body) -> Body:
+    """The Job as it was last seen."""
+    uid = job["metadata"]["uid"]
+    return view.there[JOB].get(uid) or view.gone.get(uid, job)
 
 
 def settled(cluster: Cluster, job: Body, fate: Fate) -> Fate:

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cli import clock, console
-from cli.explain import waiting
+from cli.explain.containers import has_started
+from cli.explain.jobs import AnyJob
 from cli.explain.status import status_of
+from cli.explain.why import explain
 from cli.job import live, pods
-from cli.job.fate import Fate, fate_of, settled, sources, workload_of
+from cli.job.fate import Fate, fate_of, last_of, settled, sources, workload_of
 from cli.job.live import Source, View
 from cli.job.tailing import Outlet, Shown, Tails
 from reconciler.cluster import Body, Cluster
-from reconciler.kinds import POD
+from reconciler.kinds import JOB, POD
 from reconciler.wording import counted
 
 WORTH_TELLING_SECONDS = 0.5
@@ -47,8 +49,8 @@ class _Follower:
     cluster: Cluster
     job: Body
     wish: Wish | None
-    told: str = ""
-    next: tuple[str, float] = ("", 0.0)
+    told: tuple[str, ...] = ()
+    next: tuple[tuple[str, ...], float] = ((), 0.0)
     tails: Tails | None = None
     begun: bool = False
 
@@ -67,7 +69,7 @@ class _Follower:
         if not (self.tails and self.wish):
             return
         self.tails.check()
-        begun = [pod for pod in pods.in_order(found) if waiting.has_started(pod)]
+        begun = [pod for pod in pods.in_order(found) if has_started(pod)]
         there = pods.matching(begun, self.wish.index, self.wish.pod)
         first, self.begun = not self.begun, True
         if first and not self.wish.all:
@@ -85,19 +87,17 @@ class _Follower:
             console.talk(f"{self.name}: {text}")
 
     def tell(self, fate: Fate, view: View, found: Sequence[Body]) -> None:
-        """Say what it waits for, whenever that changes, and how it ended."""
-        if fate.ended:
-            why = next(filter(None, map(waiting.end_of, reversed(pods.in_order(found)))), "")
-        else:
-            why = waiting.reason(workload_of(view, self.job["metadata"]["uid"]), found)
-        text = f"{self.name}: {fate}{f': {why}' if why else ''}"
-        if text != self.next[0]:
-            self.next = (text, clock.elapsed())
+        """Say why it is as it is, whenever that becomes another matter, and how it ended."""
+        job = AnyJob(JOB, last_of(view, self.job), workload_of(view, self.job["metadata"]["uid"]))
+        answer = explain(job.evidence(clock.now(), found))
+        matter = (str(fate), answer.code, answer.short)
+        if matter != self.next[0]:
+            self.next = (matter, clock.elapsed())
         lasted = clock.elapsed() - self.next[1] >= WORTH_TELLING_SECONDS
         shows = self.tails is not None and bool(self.tails.seen)
-        if text != self.told and (fate.ended or (lasted and not shows)):
-            console.talk(console.plain(text))
-            self.told = text
+        if matter != self.told and (fate.ended or (lasted and not shows)):
+            console.talk(console.plain(f"{self.name}: {answer.sentence if str(fate) == job.status else fate}"))
+            self.told = matter
 
     def finish(self, found: Sequence[Body], until: float | None) -> None:
         """Show the last pods too, and wait until all logs have come. Raises: NotFound where none was meant."""

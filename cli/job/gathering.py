@@ -13,9 +13,11 @@ from cli import clock, parts
 from cli.catalogue import Entry
 from cli.explain import preemption, recording
 from cli.explain.jobs import JOB_UID, AnyJob
+from cli.explain.overview import WAITING
+from cli.explain.status import Status
 from cli.fit.cohort import cohort_of
 from cli.job import positions
-from cli.job.pods import of_any
+from cli.job.pods import in_order, of_any
 from cli.parts import Json
 from cli.selection import Current
 from reconciler.cluster import Cluster, Resource
@@ -69,6 +71,23 @@ def surroundings(cluster: Cluster, entry: Entry) -> Evidence:
     return read | {"project": project | {"priorities": list(entry.priorities)}, "unread": unread}
 
 
+def glance(cluster: Cluster, entry: Entry, job: AnyJob) -> Evidence:
+    """The same in one round: its pods; what holds it up, by names alone, where it waits; its events where it starts."""
+    namespace, status, unread = job.namespace, job.status, dict[str, str]()
+    found = {"job": _kind(job.resource) | job.body, "workload": job.workload}
+    queue = _queue_of(found)
+    asked: dict[str, Callable[[], Any]] = {"pods": lambda: in_order(of_any(cluster, job))}
+    if status in WAITING and queue:
+        name = parts.name(job.workload)
+        asked["localQueue"] = lambda: cluster.get(LOCAL_QUEUE, queue, namespace=namespace)
+        asked["clusterQueue"] = lambda: cluster.get(CLUSTER_QUEUE, entry.cluster_queue)
+        asked["visibility"] = lambda: {"localQueue": _visible(cluster, namespace, queue, name)}
+    if status is Status.STARTING:
+        asked["events"] = lambda: _events(cluster, namespace, job.uid)
+    read = _side_by_side(asked, unread)
+    return {**found, **read, "now": _now(), "unread": unread}
+
+
 def gather(cluster: Cluster, current: Current, job: AnyJob, around: Evidence) -> Evidence:
     """The evidence about one job, in the format of recordings. Raises: ClusterError where nobody answers."""
     unread: dict[str, str] = around["unread"]
@@ -83,7 +102,7 @@ def gather(cluster: Cluster, current: Current, job: AnyJob, around: Evidence) ->
     workload = job.workload or next(iter(read.pop("workloads") or []), None)
     body = read.pop("body") or job.body
     found = {
-        "now": f"{clock.now():%Y-%m-%dT%H:%M:%SZ}",
+        "now": _now(),
         "job": recording.job({"kind": job.resource.kind, "apiVersion": job.resource.api_version} | body),
         "workload": recording.workload(_kind(WORKLOAD) | workload) if workload else None,
         "pods": [recording.pod(one) for one in read["pods"] or []],
@@ -168,6 +187,10 @@ def _former(cluster: Cluster, namespace: str, fields: str, name: str) -> Sequenc
 def _in_trouble(pods: Sequence[Json]) -> Sequence[str]:
     waiting = [one for one in pods if parts.text(one, "status", "phase") not in _STARTED]
     return [parts.text(one, "metadata", "uid") for one in waiting[:_MOST_PODS]]
+
+
+def _now() -> str:
+    return f"{clock.now():%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _kind(resource: Resource) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import typer
 from cli import console, options, selection
 from cli.connection import connect
 from cli.exits import Exit
-from cli.explain import waiting
+from cli.explain.containers import has_started
 from cli.explain.status import ENDED, status_of
 from cli.job import following, pods
 from cli.job.following import Wish
@@ -61,7 +61,7 @@ def logs(
     there, workload = selection.together(lambda: pods.of_job(cluster, found), lambda: pods.workload_of(cluster, found))
     if gone := pods.tell_gone(workload):
         console.talk(f"{found['metadata']['name']}: {gone}")
-    started = [one for one in there if waiting.has_started(one)]
+    started = [one for one in there if has_started(one)]
     if not started:
         raise _nothing(found, workload, there)
     wanted = pods.narrowed(started, found, index, pod)
@@ -124,10 +124,9 @@ def _print(cluster: Cluster, pod: Body, shown: Shown, prefix: str = "", *, previ
 def _nothing(job: Body, workload: Body | None, there: Sequence[Body]) -> JobqError:
     """How the job fares that has no log."""
     name, status = job["metadata"]["name"], status_of(job, workload)
-    why = waiting.reason(workload, there)
     if status in ENDED:
         return JobqError(f"{name} is {status}: its pods are gone, and their logs with them")
     return JobqError(
-        f"{name} has printed nothing yet: it is {status}{f' ({why})' if why else ''}",
+        f"{name} has printed nothing yet. {pods.state(job, workload, there)}",
         hint=f"`jobq logs -f {name}` waits until it does",
     )

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from cli.explain import waiting
+from cli import clock
+from cli.explain import words
 from cli.explain.jobs import JOB_UID, AnyJob
 from cli.explain.status import ENDED, status_of
+from cli.explain.why import explain
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import JobqError, NotFound
-from reconciler.kinds import POD, WORKLOAD
+from reconciler.kinds import JOB, POD, WORKLOAD
 
 JOB_POD = "batch.kubernetes.io/controller-uid"
 _LABELS: Mapping[str, str] = {
@@ -145,10 +147,12 @@ def not_running(cluster: Cluster, job: Body, pods: Sequence[Body]) -> JobqError:
     status = status_of(job, workload)
     if status in ENDED:
         return JobqError(f"{name} doesn't run any more: it is {status}", hint=f"`jobq logs {name}` shows its output")
-    why = waiting.reason(workload, pods)
-    return JobqError(
-        f"{name} doesn't run: it is {status}{f' ({why})' if why else ''}", hint=f"`jobq why {name}` says more"
-    )
+    return JobqError(f"{name} doesn't run. {state(job, workload, pods)}", hint=f"`jobq why {name}` says more")
+
+
+def state(job: Body, workload: Body | None, pods: Sequence[Body]) -> str:
+    """The sentence about a Job, by what was read of it, without its full stop."""
+    return words.plain(explain(AnyJob(JOB, job, workload).evidence(clock.now(), pods)).sentence)
 
 
 def workload_of(cluster: Cluster, job: Body) -> Body | None:

@@ -1,18 +1,17 @@
 """``jobq status``."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 from cli import clock, console, options, selection
 from cli.catalogue import Entry
 from cli.connection import connect
 from cli.console import Column
 from cli.explain.details import Details, details_json, lines, pod_cells
+from cli.explain.evidence import evidence_of
 from cli.explain.jobs import AnyJob
-from cli.explain.overview import WAITING, overview
-from cli.job import targets
+from cli.explain.overview import overview
+from cli.explain.standing import Position
+from cli.explain.why import explain
+from cli.job import gathering, targets
 from cli.job.choosing import Wanted
-from cli.job.pods import in_order, of_any
-from cli.job.positions import read_positions
 from cli.job.targets import Words
 from reconciler.cluster import Cluster
 
@@ -31,9 +30,10 @@ def status(
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
 ) -> None:
-    """Show all that is known of one job: what it asks for and runs, its place, attempts, evictions and pods.
+    """Show all that is known of one job: why it is as it is, what it asks for and runs, its place, attempts and pods.
 
-    `jobq why` tells why it is as it is, and what to do.
+    `jobq why` looks further around it, and tells what to do. With -o json: what `list` has of it, and more; `why` has
+    code, sentence and action.
     """
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
@@ -55,12 +55,7 @@ def status(
 
 
 def _read(cluster: Cluster, entry: Entry, job: AnyJob) -> Details:
-    """Its pods, and its place if it waits, side by side."""
-    with ThreadPoolExecutor(1) as pool:
-        waits = job.workload is not None and job.status in WAITING
-        places = pool.submit(read_positions, cluster, entry.namespace, entry.queue) if waits else None
-        pods = of_any(cluster, job)
-        name = job.workload["metadata"]["name"] if job.workload else ""
-        position = places.result().of.get(name) if places else None
-    now = clock.now()
-    return Details(job, overview(job, position, now), in_order(pods), now)
+    evidence = evidence_of(gathering.glance(cluster, entry, job))
+    answer, place, now = explain(evidence), evidence.place, clock.now()
+    position = Position(place.project, place.overall or None) if place else None
+    return Details(job, overview(job, answer, position, now), answer, evidence.pods, now)

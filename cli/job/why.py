@@ -58,9 +58,7 @@ def as_json(evidence: Evidence, answer: Answer) -> Mapping[str, object]:
     """The documented shape."""
     place = evidence.place
     return {
-        "code": answer.code,
-        "sentence": answer.sentence,
-        "action": answer.action,
+        **answer.as_json(),
         "job": evidence.name if evidence.job or evidence.workload else None,
         "kind": evidence.kind,
         "project": evidence.project,
