@@ -483,10 +483,10 @@ def test_logs_wait_for_the_start_and_say_why(real: Stage) -> None:
     until(real, first, "Running")
     second = submitted(real, "-g", "1", "--", "echo", "done")
     early = real.jobq("logs", second)
-    assert (early.code, "has printed nothing yet: it is Queued" in early.err) == (1, True)
+    assert (early.code, "has printed nothing yet. Waiting for quota: needs 1 nvidia.com/gpu" in early.err) == (1, True)
     following = real.start("logs", "-f", second)
     assert following.stderr
-    assert any("insufficient unused quota for nvidia.com/gpu" in line for line in following.stderr)
+    assert any("Waiting for quota: needs 1 nvidia.com/gpu" in line for line in following.stderr)
     real.admin.delete(JOB, first, namespace=real.project)
     out, err = following.communicate(timeout=PATIENCE_SECONDS)
     assert (following.returncode, out) == (0, "done\n")

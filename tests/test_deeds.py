@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -236,7 +237,15 @@ def test_queue_and_places(stage: Stage) -> None:
     cpu = next(one for one in told["usage"] if one["resource"] == "cpu")
     assert (cpu["nominal"], cpu["ours"], cpu["others"], cpu["borrowed"]) == (2, 1, 1, 0)
     assert (told["waiting"], [one["name"] for one in told["pending"]]) == (2, [first, second])
-    assert row_of(stage, first)["reason"] == "waits for cpu"
+    assert (row_of(stage, first)["code"], row_of(stage, first)["reason"]) == ("WaitingForQuota", "waits for cpu")
+    start = stage.plane.mark()
+    why = stage.jobq("status", second, "-o", "json").json["why"]
+    asked = Counter(one.resource for one in stage.plane.requests(start, user=KIM, user_agent="jobq/"))
+    own = ("selfsubjectreviews", "configmaps", "jobs", "workloads", "pods")
+    queues = ("localqueues", "clusterqueues", "localqueues/pendingworkloads")
+    assert asked == dict.fromkeys((*own, *queues), 1), "what holds it up is asked for by name"
+    assert why.items() <= stage.jobq("why", second, "-o", "json").json.items()
+    assert why["sentence"] in stage.jobq("status", second).out
     text = stage.jobq("queue")
     assert "[###############===============]" in text.out
     assert theirs not in text.out + text.err
@@ -258,7 +267,7 @@ def test_paused_project_still_counts(stage: Stage) -> None:
     patch = ["patch", "localqueue", "main", "--type=merge", "-p", '{"spec":{"stopPolicy":"Hold"}}']
     subprocess.run([str(stage.plane.kubectl), *admin, *patch], check=True, capture_output=True)
     name = submitted(held, "--", "true")
-    assert eventually(lambda: row_of(held, name).get("reason") == "queue is stopped")
+    assert eventually(lambda: row_of(held, name).get("reason") == "project paused")
     told = held.jobq("queue", "-o", "json").json
     assert (told["waiting"], told["state"]) == (1, "the project is paused")
     assert told["positionsUnknown"]

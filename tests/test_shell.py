@@ -120,9 +120,9 @@ def test_shell_where_nothing_runs(real: Stage) -> None:
     held = real.jobq("submit", "-o", "name", "--hold", "--", "true").out.strip()
     run = real.jobq("shell", held, "--", "true")
     assert (run.code, run.out) == (1, "")
-    assert f"{held} doesn't run: it is Held" in run.err
+    assert f"{held} doesn't run. Held: submitted with --hold" in run.err
     assert f"`jobq why {held}`" in run.err
-    assert "doesn't run: it is Held" in real.jobq("forward", held, "8888").err
+    assert "doesn't run. Held: submitted with --hold" in real.jobq("forward", held, "8888").err
     real.admin.delete(JOB, held, namespace=real.project)
     over = real.jobq("submit", "-o", "name", "--wait", "--", "true").out.strip()
     assert real.jobq("shell", "").code == 2
