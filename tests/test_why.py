@@ -408,6 +408,18 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["has no topology, which the job asks for", "without asking for a topology"],
     ),
     (
+        "a topology without that level",
+        "quota-behind-others",
+        ROOM
+        | _unreserved('couldn\'t assign flavors to pod set main: Flavor "a100" does not contain the requested level')
+        | {
+            "workload/spec/podSets/0/topologyRequest": {"required": "rack"},
+            "resourceFlavors": [{"metadata": {"name": "a100"}, "spec": {"topologyName": "hosts"}}],
+        },
+        Code.NO_MATCHING_FLAVOR,
+        ["has no such level in its topology", "a level that the topology has"],
+    ),
+    (
         "the limit of a container above the most",
         "limit-range-max",
         {
@@ -545,7 +557,7 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         [
             "the quota is there",
             "place for only 2 of its 4 pods together",
-            '3 nodes; left out: resource "nvidia.com/gpu"',
+            "(of 3 nodes 1 lack nvidia.com/gpu)",
         ],
     ),
     (

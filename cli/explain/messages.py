@@ -18,6 +18,14 @@ _PLACES = re.compile(
     r'topology "([^"]+)" (?:allows to fit only (\d+) out of (\d+)|doesn\'t allow to fit any of (\d+)) (pod|slice)\(s\)'
     r"(?:\. Total nodes: (\d+); excluded: ([^;]*))?"
 )
+_EXCLUDED = re.compile(r'(\w+(?: "[^"]+")?): (\d+)')
+_EXCLUSIONS = {
+    "resource": "lack",
+    "taint": "are tainted",
+    "nodeSelector": "don't match its node selector",
+    "affinity": "don't match its affinity",
+    "topologyDomain": "are in another domain",
+}
 _QUEUE = re.compile(
     r"^(LocalQueue|ClusterQueue) (\S+) (doesn't exist|not found|is terminating or missing|is inactive|is stopped)"
 )
@@ -83,6 +91,11 @@ def read(message: str) -> Said:
     )
 
 
+def _left_out(reason: str, number: str) -> str:
+    kind, _, name = reason.partition(" ")
+    return f"{number} {_EXCLUSIONS.get(kind, kind)} {name.strip(chr(34))}".strip()
+
+
 def _places(message: str) -> str:
     found = _PLACES.search(message)
     if not found:
@@ -90,5 +103,6 @@ def _places(message: str) -> str:
     topology, some, of, none, unit, nodes, excluded = found.groups()
     whole = f"its {unit}" if none == "1" else f"any of its {none} {unit}s"
     room = f"place for only {some} of its {of} {unit}s together" if some else f"no place for {whole}"
-    why = f" ({nodes} nodes; left out: {excluded.strip().rstrip('.')})" if excluded else ""
+    left_out = ", ".join(_left_out(reason, number) for reason, number in _EXCLUDED.findall(excluded or ""))
+    why = f" (of {nodes} nodes {left_out})" if left_out else ""
     return f"the nodes of the topology {topology} have {room}{why}"

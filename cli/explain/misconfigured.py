@@ -188,7 +188,8 @@ def _no_flavor(evidence: Evidence, queue: Queue) -> Answer | None:
     selector = parts.pairs(choice.pods.pod, "nodeSelector")
     wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
     tries = choice.tries
-    taints = all("tainted" in one.mismatch for one in tries)
+    tainted = ["tainted" in one.mismatch for one in tries]
+    taints = all(tainted) or (any(tainted) and not wanted and not parts.mapping(choice.pods.pod, "affinity"))
     topology = all("topology" in one.mismatch for one in tries)
     if len(tries) == 1:
         only = f"the {'queue' + chr(39) + 's ' if wanted and not taints else ''}only flavor ({tries[0].flavor}) "
@@ -196,11 +197,17 @@ def _no_flavor(evidence: Evidence, queue: Queue) -> Answer | None:
     else:
         which = "no flavor of the queue takes it: " + "; ".join(f"{one.flavor} {one.mismatch}" for one in tries)
     nodes = f"the job wants nodes with {wanted}, " if wanted and not taints and not topology else ""
-    action = _topology_action(choice.pods) if topology else _flavor_action(wanted, queue, taints=taints)
+    action = (
+        _topology_action(choice.pods, levels="level" in tries[0].mismatch)
+        if topology
+        else _flavor_action(wanted, queue, taints=taints)
+    )
     return Answer(Code.NO_MATCHING_FLAVOR, f"Can never start: {nodes}{which}.", action)
 
 
-def _topology_action(pods: PodSet) -> str:
+def _topology_action(pods: PodSet, *, levels: bool) -> str:
+    if levels:
+        return "Delete it and submit with a level that the topology has: the admins know which."
     annotated = "with the annotation kueue.x-k8s.io/podset-preferred-topology on its pods"
     how = "without asking for a topology" if pods.topological else annotated
     return f"Delete it and submit {how}, or ask the admins for another queue."

@@ -31,7 +31,7 @@ class Queue:
     rooms: Mapping[Key, Room]
     flavors: Mapping[str, Json] = field(default_factory=dict)
     refusing: Mapping[str, str] = field(default_factory=dict)
-    """Flavors without a body of which somebody else says why they don't take these pods."""
+    """Flavors of which somebody else says why they don't take these pods: it counts where that can't be read."""
     strict: bool = False
 
     @property
@@ -183,7 +183,9 @@ def _try(queue: Queue, flavor: str, pods: PodSet, asked: Mapping[str, Decimal], 
         for resource, amount in asked.items()
         if (flavor, resource) in queue.rooms
     }
-    refusing = _mismatch(queue, pods, body) if body else queue.refusing.get(flavor, "")
+    refusing = _mismatch(queue, pods, body) if body else ""
+    if not body or pods.topological:  # a topology's levels can't be read either
+        refusing = refusing or queue.refusing.get(flavor, "")
     return Try(flavor, refusing, known)
 
 
