@@ -26,10 +26,11 @@ _COLOURS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table; numbers stand right."""
+    """One column of a table; numbers stand right. Cells to be copied are kept ``whole`` where that can be."""
 
     title: str
     right: bool = False
+    whole: bool = False
 
 
 def wanted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
@@ -40,14 +41,23 @@ def wanted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int
 
 def fitted(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
     """Widths that fit, where that can be: the widest column gives first; titles give only where nothing else can."""
-    sizes = list(widths)
     room -= len(_GAP) * (len(columns) - 1)
-    for least in ([len(column.title) for column in columns], [_LEAST] * len(columns)):
-        while sum(sizes) > room:
-            giving = [place for place, size in enumerate(sizes) if size > least[place]]
-            if not giving:
-                break
-            sizes[max(giving, key=sizes.__getitem__)] -= 1
+    titles = [len(column.title) for column in columns]
+    kept = [width if column.whole else title for column, width, title in zip(columns, widths, titles, strict=True)]
+    for least in (kept, titles):
+        sizes = _narrowed(widths, least, room)
+        if sum(sizes) <= room:
+            return sizes
+    return _narrowed(sizes, [_LEAST] * len(columns), room)
+
+
+def _narrowed(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    sizes = list(widths)
+    while sum(sizes) > room:
+        giving = [place for place, size in enumerate(sizes) if size > least[place]]
+        if not giving:
+            break
+        sizes[max(giving, key=sizes.__getitem__)] -= 1
     return sizes
 
 

@@ -31,7 +31,7 @@ _BAR = 30
 _COLUMNS = (
     Column("POS", right=True),
     Column("OVERALL", right=True),
-    Column("NAME"),
+    Column("NAME", whole=True),
     Column("PRIORITY"),
     Column("CPU", right=True),
     Column("GPUS", right=True),

@@ -10,7 +10,7 @@ from cli.explain.overview import Overview, age
 from cli.fit.words import cores, size
 
 _COLUMNS = (
-    Column("NAME"),
+    Column("NAME", whole=True),
     Column("STATUS"),
     Column("REASON"),
     Column("POS", right=True),

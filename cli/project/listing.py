@@ -17,7 +17,14 @@ EXAMPLES = """
   jobq projects list --mine
   jobq project list --tag eu-grant -o json
 """
-COLUMNS = (Column("PROJECT"), Column("NAME"), Column("QUEUE"), Column("STATE"), Column("ROLE"), Column("TAGS"))
+COLUMNS = (
+    Column("PROJECT", whole=True),
+    Column("NAME"),
+    Column("QUEUE"),
+    Column("STATE"),
+    Column("ROLE"),
+    Column("TAGS"),
+)
 _FOLDER = "projects.d"
 
 Row = tuple[Entry, Role | None]
