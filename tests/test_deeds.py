@@ -111,6 +111,9 @@ def test_held_until_resumed(stage: Stage) -> None:
     until(stage, name, "Held")
     assert stage.jobq("resume", name).code == 0
     until(stage, name, "Succeeded")
+    told = stage.jobq("status", name, "-o", "json").json
+    assert told["image"]
+    assert stage.jobq("status", name[:-2], "-o", "json").json == told
     again = stage.jobq("resume", name)
     assert (again.code, "has ended" in again.err, "jobq submit -- true" in again.err) == (1, True, True)
     assert "has ended already: Succeeded" in stage.jobq("stop", name).out

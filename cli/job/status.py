@@ -11,8 +11,6 @@ from cli.explain.overview import overview
 from cli.explain.standing import Position
 from cli.explain.why import explain
 from cli.job import gathering, targets
-from cli.job.choosing import Wanted
-from cli.job.targets import Words
 from reconciler.cluster import Cluster
 
 EXAMPLES = """
@@ -37,10 +35,7 @@ def status(
     """
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
-    found = targets.find(cluster, current, Words([job], all=False, wanted=Wanted(), everyone=everyone))
-    if found.missing:
-        raise found.missing[0]
-    details = _read(cluster, current.entry, found.jobs[0])
+    details = _read(cluster, current.entry, targets.one(cluster, current, job, everyone=everyone))
     if output == "json":
         console.out_json(details_json(details))
         return
@@ -49,7 +44,7 @@ def status(
     for what, text in told:
         console.out(f"  {what:<11}  {console.plain(text)}")
     if details.pods:
-        columns = (Column("POD"), Column("STATE"), Column("NODE"), Column("AGE", right=True))
+        columns = (Column("POD", whole=True), Column("STATE"), Column("NODE"), Column("AGE", right=True))
         console.out("")
         console.table(columns, [pod_cells(pod, details.now) for pod in details.pods])
 

@@ -73,6 +73,15 @@ def find(cluster: Cluster, current: Current, words: Words) -> Found:
     return Found(list(found.values()), missing)
 
 
+def one(cluster: Cluster, current: Current, word: str, *, everyone: bool) -> AnyJob:
+    """The one job that the word means, with more than a list has of it. Raises: UsageError, ClusterError."""
+    found = find(cluster, current, Words([word], all=False, wanted=Wanted(), everyone=everyone))
+    if found.missing:
+        raise found.missing[0]
+    job = found.jobs[0]
+    return job if job.name == word else one(cluster, current, job.name, everyone=everyone)
+
+
 def only_whole(words: Words, found: Found, command: str) -> None:
     """Where nobody watches, a beginning may mean another job tomorrow. Raises: UsageError."""
     names = {job.name for job in found.jobs}
