@@ -60,6 +60,11 @@ def _unreserved(message: str, reason: str = "Pending") -> dict[str, Any]:
     return {f"{CONDITIONS}/QuotaReserved": _condition("False", reason, message)}
 
 
+def _pods(name: str, count: int, gpus: str) -> dict[str, Any]:
+    container = {"name": "main", "resources": {"requests": {GPU: gpus}}}
+    return {"name": name, "count": count, "template": {"spec": {"containers": [container]}}}
+
+
 def _crashing(name: str, last: dict[str, Any]) -> dict[str, Any]:
     waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
     return {"name": name, "restartCount": 4, "state": waiting, "lastState": {"terminated": last}}
@@ -368,6 +373,13 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["gpu-shared"],
     ),
     (
+        "the project's queue is going",
+        "quota-array",
+        {"localQueue/metadata/deletionTimestamp": THEN},
+        Code.QUEUE_MISSING,
+        ["gpu-shared is being deleted since 20:00:00"],
+    ),
+    (
         "an old word of a queue that is there again",
         "quota-array",
         _unreserved("LocalQueue gpu-shared doesn't exist", "Inadmissible"),
@@ -596,6 +608,26 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["needs 4 nvidia.com/gpu in a100; 2 more than is free now"],
     ),
     (
+        "pod sets that are too large together",
+        "quota-array",
+        {
+            "workload/spec/podSets": [_pods("driver", 1, "1"), _pods("workers", 4, "1")],
+            f"{WL}/resourceRequests": [],
+        },
+        Code.NEVER_FITS,
+        ["its pods together ask for 5 nvidia.com/gpu", "at most 4", "at most 3 pods workers at a time"],
+    ),
+    (
+        "pod sets that wait together",
+        "quota-array",
+        {
+            "workload/spec/podSets": [_pods("driver", 1, "1"), _pods("workers", 3, "1")],
+            f"{WL}/resourceRequests": [],
+        },
+        Code.WAITING_FOR_QUOTA,
+        ["its pods together need 4 nvidia.com/gpu in a100, 2 of 4 are free"],
+    ),
+    (
         "two resources, one short by little",
         "quota-cpu-not-gpu",
         {"clusterQueue/status/flavorsReservation": _used(cpu="14", gpu="4")},
@@ -673,6 +705,16 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["shares fairly", "can be taken back at any time"],
     ),
     (
+        "preempted, and its pods still end",
+        "running",
+        {
+            f"{CONDITIONS}/Evicted": _condition("True", "Preempted", when="2026-11-24T20:20:40Z"),
+            f"{CONDITIONS}/Preempted": _condition("True", "InClusterQueue"),
+        },
+        Code.PREEMPTED_WAITING,
+        ["its pods are being stopped"],
+    ),
+    (
         "priority, and nobody borrows",
         "borrowing-waiting",
         {
@@ -709,6 +751,19 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["needs 1 cpu in a100", "GPUs are free", "0 cpu of its own"],
     ),
     # quota reserved, not admitted
+    (
+        "all checks have agreed, and nothing follows",
+        "admission-check-pending",
+        {
+            f"{WL}/admissionChecks/0/state": "Ready",
+            f"{CONDITIONS}/QuotaReserved": _condition("True", "QuotaReserved"),
+            f"{CONDITIONS}/Admitted": _condition(
+                "False", "PendingDelayedTopologyRequests", "There are pending requests"
+            ),
+        },
+        Code.ADMISSION_CHECK_PENDING,
+        ["and is not admitted: There are pending requests", "holds 1 GPU"],
+    ),
     (
         "two checks",
         "admission-check-pending",

@@ -36,6 +36,10 @@ def queue_missing(evidence: Evidence) -> Answer | None:
     there = None if evidence.local_queues is None else [parts.name(one) for one in evidence.local_queues]
     said = messages.of_queue(evidence.message)
     absent = name not in there if there is not None else said.gone and (said.kind, said.name) == ("LocalQueue", name)
+    if going := parts.instant(evidence.local_queue, "metadata", "deletionTimestamp"):
+        sentence = f"Can't start: the project's queue {name} is being deleted{words.since(going, evidence)}."
+        action = "Tell the admins; nothing in the job needs to change."
+        return Answer(Code.QUEUE_MISSING, sentence, action, f"the queue {name} is being deleted")
     if not name or not absent or evidence.local_queue:
         return None
     others = [one for one in there or () if one != name]

@@ -19,6 +19,7 @@ _RECLAIMED = {
     "InCohortReclaimWhileBorrowing": "the cohort gave the borrowed quota to a job with higher priority",
     "InCohortFairSharing": "the cohort shares fairly, and it was another queue's turn",
 }
+_ENDING = "; its pods are being stopped, then it waits again"
 _BORROWED = "Wait; what is borrowed can be taken back at any time, so save checkpoints."
 _ZERO = Decimal(0)
 
@@ -34,7 +35,7 @@ def preempted(evidence: Evidence, shortfall: str) -> Answer:
     else:
         who = "another job" if evidence.others is None else "a job of another project"
     why = _RECLAIMED.get(parts.text(parts.condition(evidence.workload, "Preempted"), "reason"), "")
-    again = f"; waiting again{f': {shortfall}' if shortfall else ''}"
+    again = f"; waiting again{f': {shortfall}' if shortfall else ''}" if not evidence.reserved else _ENDING
     reason = f" ({why})" if why else ""
     out = _way_out(evidence, other) if not why or "priority" in why else _BORROWED
     return Answer(Code.PREEMPTED_WAITING, f"Stopped{when} to make room for {who}{reason}{again}.", out)

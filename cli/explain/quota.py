@@ -56,10 +56,11 @@ def _never(evidence: Evidence, queue: Queue) -> Answer | None:
     if found is None:
         return None
     resource, pods = found.resource, found.pods
-    most = amounts.amount(resource, found.most)
-    asked = amounts.named(resource, found.asked)
+    most = amounts.amount(resource, found.most + found.others)
+    asked = amounts.named(resource, found.asked + found.others)
     many = pods.count > 1 and resource != judge.PODS
     asks = f"{pods.count} pods at once ask for {asked}" if many else f"asks for {asked}"
+    asks = f"its pods together ask for {asked}" if found.others else asks
     which = f" in {found.flavor}" if len(queue.groups) > 1 or any(len(one.flavors) > 1 for one in queue.groups) else ""
     sentence = f"Can never start: {asks}, this project's queue has at most {most}{which}."
     return Answer(Code.NEVER_FITS, sentence, f"Delete it and {shortage.smaller(evidence, found)}.")

@@ -8,6 +8,7 @@ from cli import parts
 from cli.explain import words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
+from cli.explain.status import GRACE
 from cli.fit import words as amounts
 from cli.parts import Json
 
@@ -24,11 +25,19 @@ def reserved(evidence: Evidence) -> Answer | None:
     if again:
         return sent_back(evidence)
     waiting = _not_ready(evidence)
-    if not waiting:
-        what = words.plain(parts.text(parts.condition(evidence.workload, "Admitted"), "message"))
+    return _pending(evidence, waiting) if waiting else _unchecked(evidence)
+
+
+def _unchecked(evidence: Evidence) -> Answer:
+    """No check is in its way: for a moment that is how a job is admitted."""
+    what = words.plain(parts.text(parts.condition(evidence.workload, "Admitted"), "message"))
+    when = parts.instant(parts.condition(evidence.workload, "QuotaReserved"), "lastTransitionTime")
+    if evidence.since(when) < GRACE:
         sentence = f"Has its quota and is about to be admitted{f': {what}' if what else ''}."
         return Answer(Code.JUST_ADMITTED, sentence, "Ask again in a moment.")
-    return _pending(evidence, waiting)
+    holds = f" It holds {holding(evidence)} meanwhile." if holding(evidence) else ""
+    sentence = f"Has its quota{words.since(when, evidence)} and is not admitted: {what or 'nobody says why'}.{holds}"
+    return Answer(Code.ADMISSION_CHECK_PENDING, sentence, "Wait a moment; tell the admins if it stays so.", what)
 
 
 def retried(evidence: Evidence) -> Answer | None:

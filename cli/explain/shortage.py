@@ -94,7 +94,8 @@ def smaller(evidence: Evidence, never: Never) -> str:
     resource, pods = never.resource, never.pods
     if pods.count > 1 and never.at_once:
         fewer = _array(evidence, never.at_once)
-        return f"submit with at most {never.at_once} at a time{f' ({fewer})' if fewer else ''}"
+        of_these = f" pods {pods.name}" if never.others else ""
+        return f"submit with at most {never.at_once}{of_these} at a time{f' ({fewer})' if fewer else ''}"
     size = amounts.whole(resource, never.each)
     if not size:
         return f"submit without {amounts.plural(resource)}, or use a project whose queue has them"

@@ -14,6 +14,8 @@ _STOPPED_BY = {
     "AdmissionCheck": "by an admission check",
     "Deactivated": "by hand",
     "NodeFailures": "since a node failed",
+    "FlavorMigration": "to move it to a better flavor",
+    "EvictedOnManagerCluster": "by the cluster that sent it",
 }
 """Why Kueue has evicted -> how that is said."""
 _SHELL = {126: "the command can't be executed", 127: "the command was not found"}

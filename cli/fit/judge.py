@@ -81,13 +81,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """A request above what there can ever be, and the largest that fits."""
+    """A request above what there can ever be, and the largest that fits beside the pod sets before it."""
 
     resource: str
     asked: Decimal
     most: Decimal
     flavor: str
     pods: PodSet
+    others: Decimal = _ZERO
+    """What those pod sets ask for of the same."""
 
     @property
     def at_once(self) -> int:
@@ -144,7 +146,9 @@ def never(queue: Queue, pod_sets: Sequence[PodSet]) -> Never | None:
         resource = best.beyond(queue, lambda room: room.most)[0]
         most = queue.rooms[best.flavor, resource].most or _ZERO
         others = best.asked[resource] - choice.pods.all().get(resource, _ZERO)
-        return Never(resource, best.asked[resource] - others, max(most - others, _ZERO), best.flavor, choice.pods)
+        return Never(
+            resource, best.asked[resource] - others, max(most - others, _ZERO), best.flavor, choice.pods, others
+        )
     return None
 
 
