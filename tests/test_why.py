@@ -172,6 +172,21 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         Code.FORBIDDEN,
         ["is being deleted"],
     ),
+    ("an old login", "not-allowed", {"refused": _refusal(401, "Unauthorized")}, Code.FORBIDDEN, ["Log in again"]),
+    (
+        "a policy that finds it invalid",
+        "not-allowed",
+        {"refused": _refusal(422, "x is invalid: ValidatingAdmissionPolicy 'p' denied request: only on Mondays")},
+        Code.FORBIDDEN,
+        ["only on Mondays"],
+    ),
+    (
+        "a server that is busy",
+        "not-allowed",
+        {"refused": _refusal(429, "the server has received too many requests")},
+        Code.UNKNOWN,
+        ["too many requests", "Try again"],
+    ),
     ("no answer at all", "not-allowed", {"refused": {"status": 0}}, Code.UNKNOWN, ["no answer"]),
     (
         "another webhook",
@@ -703,6 +718,13 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         {"otherWorkloads": [], f"{CONDITIONS}/Preempted/reason": "InCohortFairSharing"},
         Code.PREEMPTED_WAITING,
         ["shares fairly", "can be taken back at any time"],
+    ),
+    (
+        "preempted, and its queue has shrunk",
+        "preempted-same-project",
+        {"clusterQueue/spec/resourceGroups": _quotas(("cpu", "16"), ("memory", "64Gi"), (GPU, "2"))},
+        Code.NEVER_FITS,
+        ["asks for 4 nvidia.com/gpu", "at most 2"],
     ),
     (
         "preempted, and its pods still end",

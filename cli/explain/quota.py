@@ -24,13 +24,16 @@ def waiting(evidence: Evidence) -> Answer | None:
         return None
     said = messages.read(evidence.message)
     queue = _queue(evidence, said)
-    return (
-        misconfigured.impossible(evidence, queue)
-        or _never(evidence, queue)
-        or (None if _is_known(queue) else _never_said(said))
-        or _preempting(evidence, said)
-        or _short(evidence, queue, said)
-    )
+    hopeless_said = None if _is_known(queue) else _never_said(said)
+    return hopeless_said or _preempting(evidence, said) or _short(evidence, queue, said)
+
+
+def hopeless(evidence: Evidence) -> Answer | None:
+    """What the queue, as it is, can never give; also to a job that it had admitted before."""
+    if evidence.reserved:
+        return None
+    queue = _queue(evidence, messages.read(evidence.message))
+    return misconfigured.impossible(evidence, queue) or _never(evidence, queue)
 
 
 def shortfall(evidence: Evidence) -> str:

@@ -100,12 +100,19 @@ def _label(evidence: Evidence, message: str) -> Answer | None:
 
 def _other(evidence: Evidence, message: str) -> Answer:
     status = _status(evidence)
-    if status == 403:  # noqa: PLR2004 - HTTP's Forbidden
+    if status == 401:  # noqa: PLR2004 - HTTP's Unauthorized
+        sentence = "Not submitted: the cluster does not know you any more, as far as it says."
+        return Answer(Code.FORBIDDEN, sentence, "Log in again, and submit again.")
+    if status == 403 or "denied request: " in message or "denied the request: " in message:  # noqa: PLR2004 - Forbidden
         sentence = f"Not submitted: the cluster refuses it: {words.plain(_said(message)) or 'forbidden'}."
         action = f"Change what it names, or ask a maintainer of {evidence.project}."
         return Answer(Code.FORBIDDEN, sentence, action)
     said = words.plain(_said(message)) or (f"HTTP {status}" if status else "the server gave no answer")
-    return Answer(Code.UNKNOWN, f"Not submitted: {said}.", "Correct that and submit again; else ask the admins.")
+    passing = status == 429 or status >= 500  # noqa: PLR2004 - HTTP's Too Many Requests, and its servers' errors
+    action = (
+        "Try again; tell the admins if it lasts." if passing else "Correct that and submit again; else ask the admins."
+    )
+    return Answer(Code.UNKNOWN, f"Not submitted: {said}.", action)
 
 
 def _status(evidence: Evidence) -> int:

@@ -77,6 +77,7 @@ _FAMILIES: Sequence[Family] = (
     held.project_paused,
     held.queue_stopped,
     misconfigured.misconfigured,
+    quota.hopeless,
     _not_ready,
     reserved.retried,
     _preempted,
