@@ -13,6 +13,7 @@ from cli.settings import Choice
 from reconciler.cluster import Cluster
 from reconciler.errors import UsageError
 
+_FLAG = "--project"
 _ADMINS = "system:masters"
 ONLY = "the only project you belong to"
 A = TypeVar("A")
@@ -26,6 +27,11 @@ class Current:
     entry: Entry
     caller: Caller
     origin: str
+
+    @property
+    def option(self) -> str:
+        """What a later command needs to mean the same project: `` -p NAME``, or nothing."""
+        return f" -p {self.entry.name}" if self.origin == _FLAG else ""
 
 
 def said(flag: str, server: str) -> Sequence[Choice]:

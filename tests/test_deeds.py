@@ -161,7 +161,9 @@ def test_all_of_mine(stage: Stage) -> None:
     """--all means mine, --status narrows it, --everyone widens it; without a terminal it wants --yes."""
     mine = submitted(stage, "--hold", "--name", "mine", "--", "true")
     theirs = submitted(stage, "--hold", "--name", "theirs", "--", "true", user=LEE)
-    assert stage.jobq("stop", "--all").code == 2
+    unasked = stage.jobq("delete", "--all", "--everyone", "--status", "HELD,Failed", "-p", stage.project)
+    assert unasked.code == 2
+    assert f"jobq delete -p {stage.project} --all --status failed,held --everyone --yes\n" in unasked.err
     assert stage.jobq("stop", "--all", "--status", "running", "-y").out == ""
     assert stage.jobq("stop", "theirs").code == 1
     stopped = stage.jobq("stop", "--all", "--status", "held", "-y").out

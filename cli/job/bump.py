@@ -44,7 +44,7 @@ def bump(
     _check(priority, current, classes)
     found = targets.find(cluster, current, words)
     if found.jobs and all_jobs:
-        command = f"jobq bump --all --priority {priority}"
+        command = targets.again(f"jobq bump --priority {priority}", current, words, found)
         targets.must_be_meant_for(
             found.jobs, f"give {priority} to", yes=yes, left="nothing was changed", command=command
         )

@@ -27,10 +27,11 @@ def delete(
     """Delete jobs, with their pods and logs. It asks; without a terminal it takes whole names and --yes only."""
     words = Words(job or (), all_jobs, Wanted(statuses=choosing.statuses(status)), everyone)
     cluster = connect(kubeconfig=kubeconfig, context=context)
-    found = targets.find(cluster, selection.current(cluster, project), words)
-    targets.only_whole(words, found, "jobq delete")
+    current = selection.current(cluster, project)
+    found = targets.find(cluster, current, words)
+    command = targets.again("jobq delete", current, words, found)
+    targets.only_whole(words, found, command)
     if found.jobs:
-        command = f"jobq delete {'--all' if all_jobs else ' '.join(one.name for one in found.jobs)}"
         targets.must_be_meant_for(
             found.jobs, "delete", yes=yes, after=", with all logs", left="nothing was deleted", command=command
         )

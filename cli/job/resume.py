@@ -32,10 +32,10 @@ def resume(
     statuses = choosing.statuses(status) or (_RESUMABLE if all_jobs else frozenset())
     words = Words(job or (), all_jobs, Wanted(statuses=statuses), everyone)
     cluster = connect(kubeconfig=kubeconfig, context=context)
-    found = targets.find(cluster, selection.current(cluster, project), words)
+    current = selection.current(cluster, project)
+    found = targets.find(cluster, current, words)
     if found.jobs and all_jobs:
-        targets.must_be_meant_for(
-            found.jobs, "resume", yes=yes, left="nothing was resumed", command="jobq resume --all"
-        )
+        command = targets.again("jobq resume", current, words, found)
+        targets.must_be_meant_for(found.jobs, "resume", yes=yes, left="nothing was resumed", command=command)
     targets.to_each(found, lambda one: deeds.resume(cluster, one))
     targets.say_if_none(found)

@@ -32,11 +32,11 @@ def stop(
     """
     words = Words(job or (), all_jobs, Wanted(statuses=choosing.statuses(status)), everyone)
     cluster = connect(kubeconfig=kubeconfig, context=context)
-    found = targets.find(cluster, selection.current(cluster, project), words)
+    current = selection.current(cluster, project)
+    found = targets.find(cluster, current, words)
     after = ", and lose their logs" if any(one.status in _RUNS for one in found.jobs) else ""
     if found.jobs and (all_jobs or console.asks()):
-        targets.must_be_meant_for(
-            found.jobs, "stop", yes=yes, after=after, left="nothing was stopped", command="jobq stop --all"
-        )
+        command = targets.again("jobq stop", current, words, found)
+        targets.must_be_meant_for(found.jobs, "stop", yes=yes, after=after, left="nothing was stopped", command=command)
     targets.to_each(found, lambda one: deeds.stop(cluster, one))
     targets.say_if_none(found)

@@ -119,7 +119,7 @@ def submit(
         _show(made, work.hidden, notices, output)
     if wait or follow:
         until = None if seconds is None else clock.elapsed() + seconds
-        raise typer.Exit(_follow(cluster, made.job, Wish() if follow else None, until, _asked(ground.current)))
+        raise typer.Exit(_follow(cluster, made.job, Wish() if follow else None, until, ground.current.option))
 
 
 def _one_flavor(flavor: str | None, of_gpus: str | None) -> str | None:
@@ -152,18 +152,12 @@ def _show(objects: Objects, hidden: frozenset[str], notices: Notices, output: st
 
 def _tell(made: Objects, current: Current, *, to_data: bool) -> None:
     """One line: the name, and what to do next. While a log follows, stdout is the log's."""
-    name, entry = made.job["metadata"]["name"], current.entry
-    project = _asked(current)
+    name, entry, project = made.job["metadata"]["name"], current.entry, current.option
     if GATE in made.job["metadata"].get("annotations", {}):
         line = f"{name} is held in {entry.name}; `jobq resume{project} {name}` lets it go"
     else:
         line = f"{name} waits in {entry.name} ({entry.cluster_queue}); `jobq why{project} {name}` says for what"
     (console.out if to_data else console.talk)(line)
-
-
-def _asked(current: Current) -> str:
-    """The option that a later command needs to mean the same project."""
-    return f" -p {current.entry.name}" if current.origin == "--project" else ""
 
 
 def _follow(cluster: Cluster, made: Body, wish: Wish | None, until: float | None, project: str) -> int:

@@ -82,6 +82,14 @@ def one(cluster: Cluster, current: Current, word: str, *, everyone: bool) -> Any
     return job if job.name == word else one(cluster, current, job.name, everyone=everyone)
 
 
+def again(command: str, current: Current, words: Words, found: Found) -> str:
+    """The command that means the same jobs where nobody is there to be asked: all options, and whole names."""
+    if not words.all:
+        return f"{command}{current.option} {' '.join(sorted(one.name for one in found.jobs))}"
+    statuses = f" --status {','.join(sorted(words.wanted.statuses)).lower()}" if words.wanted.statuses else ""
+    return f"{command}{current.option} --all{statuses}{' --everyone' if words.everyone else ''}"
+
+
 def only_whole(words: Words, found: Found, command: str) -> None:
     """Where nobody watches, a beginning may mean another job tomorrow. Raises: UsageError."""
     names = {job.name for job in found.jobs}
@@ -89,7 +97,7 @@ def only_whole(words: Words, found: Found, command: str) -> None:
     if found.jobs and short and not words.all and not console.asks():
         raise UsageError(
             f"{shortened(short)} {'is' if len(short) == 1 else 'are'} no job's whole name, and nobody is there to ask",
-            hint=f"{command} {' '.join(sorted(names))} --yes",
+            hint=f"{command} --yes",
         )
 
 
