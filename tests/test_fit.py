@@ -1,5 +1,6 @@
 """Whether jobs fit a ClusterQueue: Kueue's arithmetic on quotas, cohorts and flavors."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -215,6 +216,73 @@ def test_pod_sets() -> None:
     assert requests.of_workload(workload)[0].all() == {GPU: Decimal(4)}
     summed = workload | {"status": {"resourceRequests": [{"name": "w", "resources": {GPU: "8"}}]}}
     assert requests.of_workload(summed)[0].one == {GPU: Decimal(2)}
+
+
+def test_what_is_left_of_pod_sets() -> None:
+    """A job that waits again doesn't ask for pods that are done; of an admitted one the count stays."""
+    template = {"spec": {"containers": [{"resources": {"requests": {GPU: "2"}}}]}}
+    status = {
+        "reclaimablePods": [{"name": "w", "count": 3}],
+        "resourceRequests": [{"name": "w", "resources": {GPU: "2"}}],
+    }
+    waits = {"spec": {"podSets": [{"name": "w", "count": 4, "minCount": 2, "template": template}]}, "status": status}
+    [found] = requests.of_workload(waits)
+    assert (found.count, found.fewest, found.one) == (1, 1, {GPU: Decimal(2)})
+    runs = waits | {"status": status | {"admission": {"clusterQueue": "q"}}}
+    assert requests.of_workload(runs)[0].count == 4
+
+
+def test_init_container() -> None:
+    """It is named where it asks for more than all that runs later, and its sidecars."""
+
+    def container(name: str, cpu: str, **more: str) -> Body:
+        return {"name": name, "resources": {"requests": {"cpu": cpu, "memory": "1Gi"}}, **more}
+
+    pod = {"containers": [container("main", "1")], "initContainers": [container("fetch", "3"), container("check", "1")]}
+    assert (requests.init_container(pod, "cpu"), requests.init_container(pod, "memory")) == ("fetch", "")
+    sidecar = pod | {"initContainers": [container("proxy", "3", restartPolicy="Always")]}
+    assert requests.init_container(sidecar, "cpu") == ""
+
+
+def test_pods_are_counted() -> None:
+    """Where a queue has quota for pods, each is one; elsewhere they are nothing."""
+    quotas = [{"name": "pods", "nominalQuota": "3"}, {"name": GPU, "nominalQuota": "9"}]
+    group = {"coveredResources": ["pods", GPU], "flavors": [{"name": "a100", "resources": quotas}]}
+    counting = queue_of({"metadata": {"name": "q"}, "spec": {"resourceGroups": [group]}, "status": {}})
+    found = judge.never(counting, [pods("1", count=5)])
+    assert found is not None
+    assert (found.resource, whole(found.asked, found.most, found.at_once)) == ("pods", [5, 3, 3])
+    assert judge.never(queue_of(queue("q", "9")), [pods("1", count=5)]) is None
+
+
+def test_use_that_is_not_told() -> None:
+    """A queue without a status, or with such a neighbour, has a size, but nobody knows what is free."""
+    silent = queue("ours", "4", cohort="all") | {"status": {}}
+    found = room(silent, queue("theirs", "2", cohort="all"))
+    assert (whole(found.own, found.free, found.most), found.shared) == ([-1, -1, 6], True)
+    assert room(queue("ours", "4", cohort="all"), silent | {"metadata": {"name": "theirs"}}).free is None
+    assert room(queue("ours", "4") | {"status": {}}).free is None
+
+
+TOPOLOGIES = [
+    ("asked for, and there", True, ["racks"], [""]),
+    ("asked for, and not there", True, [""], ["has no topology, which the job asks for"]),
+    ("not asked for, and everywhere", False, ["racks", "racks"], ["", ""]),
+    ("not asked for, and in one of two", False, ["racks", ""], ["is for jobs that ask for a topology", ""]),
+]
+
+
+@pytest.mark.parametrize(
+    ("asks", "names", "wanted"), [one[1:] for one in TOPOLOGIES], ids=[one[0] for one in TOPOLOGIES]
+)
+def test_topology(asks: bool, names: list[str], wanted: list[str]) -> None:  # noqa: FBT001 - a column of the table
+    """A flavor with a topology is for pods that ask for one; where all have one, for all."""
+    flavors = [
+        {"metadata": {"name": f"f{i}"}, "spec": {"topologyName": name} if name else {}} for i, name in enumerate(names)
+    ]
+    body = queue("q", "4", flavors=tuple(f"f{i}" for i in range(len(names))))
+    [choice] = judge.ever(queue_of(body, flavors), [replace(pods("1"), topological=asks)])
+    assert [one.mismatch for one in choice.tries] == wanted
 
 
 def test_words() -> None:

@@ -60,7 +60,7 @@ def _never(evidence: Evidence, queue: Queue) -> Answer | None:
         return None
     resource, pods = found.resource, found.pods
     most = amounts.amount(resource, found.most + found.others)
-    asked = amounts.named(resource, found.asked + found.others)
+    asked = f"{amounts.named(resource, found.asked + found.others)}{shortage.for_whom(pods, resource)}"
     many = pods.count > 1 and resource != judge.PODS
     asks = f"{pods.count} pods at once ask for {asked}" if many else f"asks for {asked}"
     asks = f"its pods together ask for {asked}" if found.others else asks

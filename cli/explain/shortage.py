@@ -6,9 +6,11 @@ from decimal import Decimal
 from cli import parts
 from cli.explain import words
 from cli.explain.evidence import Evidence
+from cli.fit import requests
 from cli.fit import words as amounts
 from cli.fit.cohort import Room
 from cli.fit.judge import PODS, Choice, Never, Queue, Try
+from cli.fit.requests import PodSet
 
 _ZERO = Decimal(0)
 
@@ -37,8 +39,9 @@ def _is_sum(choice: Choice) -> bool:
 def _needed(queue: Queue, choice: Choice) -> str:
     tries = choice.suiting
     short = lacking(queue, tries)
-    asked = words.listed([amounts.named(resource, _most_asked(tries, resource)) for resource in short])
     pods = choice.pods
+    asked = words.listed([amounts.named(resource, _most_asked(tries, resource)) for resource in short])
+    whose = next(filter(None, (for_whom(pods, resource) for resource in short)), "")
     each = ""
     if pods.count > 1 and short != [PODS] and not _is_sum(choice):
         ones = words.listed([f"{amounts.amount(one, pods.one.get(one, _ZERO))} each" for one in short[:1]])
@@ -49,13 +52,19 @@ def _needed(queue: Queue, choice: Choice) -> str:
             _free(queue.rooms[one.flavor, resource], resource, named=bool(short[1:])) for resource in short
         )
         cohort = any(queue.rooms[one.flavor, resource].shared for resource in short)
-        return f"{asked} in {one.flavor}{each}{';' if cohort else ','} {told}{_enough(queue, one, short)}"
+        return f"{asked} in {one.flavor}{whose}{each}{';' if cohort else ','} {told}{_enough(queue, one, short)}"
     frees = [
         _free_in(queue.rooms[one.flavor, resource], one.flavor, resource if short[1:] else "")
         for one in tries
         for resource in one.beyond(queue, lambda room: room.free)
     ]
-    return f"{asked}{each}; {', '.join(frees)}"
+    return f"{asked}{whose}{each}; {', '.join(frees)}"
+
+
+def for_whom(pods: PodSet, resource: str) -> str:
+    """`` for its init container fetch``, where that asks for more than all that runs later; or nothing."""
+    name = requests.init_container(pods.pod, resource)
+    return f" for its init container {name}" if name else ""
 
 
 def lacking(queue: Queue, tries: Sequence[Try]) -> Sequence[str]:

@@ -101,6 +101,16 @@ def of_pod(pod: Json) -> Amounts:
     return total
 
 
+def init_container(pod: Json, resource: str) -> str:
+    """The init container without which the pod would ask for less of that; ``""`` where others decide."""
+    inits, whole = parts.items(pod, "initContainers"), of_pod(pod).get(resource, Decimal(0))
+    for one in inits:
+        rest = {**pod, "initContainers": [other for other in inits if other is not one]}
+        if parts.text(one, "restartPolicy") != _ALWAYS and of_pod(rest).get(resource, Decimal(0)) < whole:
+            return parts.text(one, "name")
+    return ""
+
+
 def _of_container(container: Json) -> Amounts:
     return _asked(parts.mapping(container, "resources"))
 
