@@ -127,6 +127,8 @@ REFUSED = [
     (JobOptions(image="i", cpu="0"), "--cpu: '0'", "1m"),
     (JobOptions(image="i", memory="500m"), "--memory: '500m'", "500Mi"),
     (JobOptions(image="i", memory="8GB"), "--memory: '8GB'", "8G"),
+    (JobOptions(image="i", memory="8"), "--memory: '8' is 8 bytes", "write 8Gi or 8Mi"),
+    (JobOptions(image="i", memory="64k"), "--memory: '64k' is 64000 bytes", "64Gi or 64Mi"),
     (JobOptions(image="i", time="90"), "--time: '90' could be", "90m or 90s"),
     (JobOptions(image="i", time="4:00"), "--time: '4:00' could be", "4h0m or 4m0s"),
     (JobOptions(image="i", time="0s"), "--time", "leave it out"),
@@ -160,6 +162,14 @@ def test_flags_are_checked_without_a_project() -> None:
     check(JobOptions(), {}, script.command(["true"]))
     with pytest.raises(UsageError, match="--cpu"):
         check(JobOptions(cpu="many"), {}, script.command(["true"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["python train.py"], True), (["python", "train.py"], False), (["sh", "-c", "a b"], False), ([""], False)],
+)
+def test_command_that_was_quoted_whole(words: list[str], told: bool) -> None:  # noqa: FBT001 - a table's column
+    assert bool(script.command(words).notices) is told
 
 
 @pytest.mark.parametrize("word", ["x" * 140_000, "\udcff"])

@@ -1,5 +1,6 @@
 """What stands on a `submit` command line: where its options end, and which form of work follows."""
 
+import difflib
 import os
 import shlex
 import sys
@@ -49,10 +50,27 @@ def work_of(words: Sequence[str]) -> Work:
             raise UsageError("nothing stands after --", hint=_FORM)
         return script.command(words[1:])
     if not _is_file(words[0]):
-        named = "." in Path(words[0]).name
-        what = f"there is no file {words[0]!r} here" if named else f"{words[0]!r} stands where options do"
-        raise UsageError(what, hint=f"what runs goes after --: jobq submit [OPTIONS] -- {shlex.join(words)}")
+        raise _no_script(words)
     return script.script(words[0].replace(os.sep, "/"), read_file(words[0], MOST_BYTES), words[1:])
+
+
+def _no_script(words: Sequence[str]) -> UsageError:
+    """A mistyped script, or a command of the image without its ``--``."""
+    path, form = Path(words[0]), f"jobq submit [OPTIONS] -- {shlex.join(words)}"
+    if not path.suffix and path.name == words[0]:
+        return UsageError(f"{words[0]!r} stands where options do", hint=f"what runs goes after --: {form}")
+    near = difflib.get_close_matches(path.name, _files_in(path.parent), n=1)
+    hint = f"what is in the image goes after --: {form}"
+    if near:
+        hint = f"did you mean {shlex.quote(str(path.with_name(near[0])))}? ({hint})"
+    return UsageError(f"there is no file {words[0]!r} here", hint=hint)
+
+
+def _files_in(folder: Path) -> Sequence[str]:
+    try:
+        return [one.name for one in folder.iterdir() if one.is_file()]
+    except OSError:
+        return []
 
 
 def read_file(path: str, most: int) -> bytes:

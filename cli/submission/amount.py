@@ -1,5 +1,6 @@
 """Amounts of a job, each read strictly, with the flag or the default that said it named in the error."""
 
+import string
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,6 +10,8 @@ from reconciler.errors import UsageError
 
 LONGEST = 2**31 - 1
 """Seconds that the API's int32 fields hold: 68 years."""
+
+_LEAST_MEMORY = 2**20
 
 T = TypeVar("T")
 
@@ -20,8 +23,11 @@ def cpu(text: str, origin: str) -> str:
 
 
 def memory(text: str, origin: str) -> str:
-    """Bytes as the API server spells them. Raises: UsageError."""
-    _read(amounts.size, text, origin)
+    """Bytes as the API server spells them. Raises: UsageError, also for less than any container can start with."""
+    size = _read(amounts.size, text, origin)
+    if size < _LEAST_MEMORY:
+        number = text.rstrip(string.ascii_letters)
+        raise UsageError(f"{origin}: {text!r} is {size:f} bytes", hint=f"write {number}Gi or {number}Mi")
     return amounts.canonical(text)
 
 

@@ -60,7 +60,14 @@ class Work:
 
 def command(words: Sequence[str]) -> Work:
     """A command of the image."""
-    return Work(tuple(words), tuple(words))
+    return Work(tuple(words), tuple(words), notices=_quoted_whole(words))
+
+
+def _quoted_whole(words: Sequence[str]) -> Sequence[str]:
+    """``-- "python train.py"`` is the name of one program."""
+    if len(words) > 1 or len(words[0].split()) < 2:  # noqa: PLR2004 - a blank in between
+        return ()
+    return ["it is one word, and so the name of one program: leave its quotes out, or use sh -c"]
 
 
 def script(path: str, data: bytes, arguments: Sequence[str]) -> Work:
