@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
+import typer
 from typer import Argument, Option
 
 from cli.known import complete_job, complete_project
+from reconciler.errors import UsageError
 
 _OUTPUT = Option("--output", "-o", help="Form of the answer.", show_default=False)
 
@@ -17,6 +19,16 @@ Kubeconfig = Annotated[
 Context = Annotated[str, Option("--context", metavar="NAME", help="Context of the kubeconfig (else its current one).")]
 
 # which project, whose jobs
+
+
+def _not_empty(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    """A script's variable that isn't set must not mean the selected project. Raises: UsageError."""
+    source = ctx.get_parameter_source(param.name or "")
+    if not value and source is not None and source.name == "COMMANDLINE" and not ctx.resilient_parsing:
+        raise UsageError("--project is empty", hint="say a name, or leave it out to mean the selected project")
+    return value
+
+
 ProjectName = Annotated[
     str,
     Option(
@@ -24,6 +36,7 @@ ProjectName = Annotated[
         "-p",
         metavar="NAME",
         help="Project to act on (else the selected one).",
+        callback=_not_empty,
         autocompletion=complete_project,
     ),
 ]
