@@ -150,7 +150,7 @@ def choose(question: str, choices: Sequence[str], told: Sequence[str] = ()) -> s
             return choices[int(answer) - 1]
         if answer in choices:
             return answer
-        talk(f"a number from 1 to {len(choices)}, or a name")
+        talk("one of these numbers or names, or Ctrl-C")
 
 
 def confirm(question: str) -> bool:

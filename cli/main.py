@@ -193,7 +193,10 @@ def _run(args: Sequence[str] | None) -> int:
         console.flush()
     except typer.Exit as error:
         code = error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
+        console.talk("")  # the question's line ends
+        code = Exit.INTERRUPTED
+    except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     except typer.TyperException as error:
         code = _misused(error)

@@ -40,14 +40,26 @@ def said(flag: str, server: str) -> Sequence[Choice]:
 
 
 def current(cluster: Cluster, flag: str) -> Current:
-    """Resolve the project, in one round trip where one is said. Raises: UsageError, ClusterError."""
+    """Resolve the project, and warn whom it isn't for. Raises: UsageError, ClusterError."""
+    found = resolved(cluster, flag)
+    warn_stranger(found)
+    return found
+
+
+def warn_stranger(found: Current) -> None:
+    """Somebody who is no member may have rights all the same."""
+    entry, caller = found.entry, found.caller
+    if role_in(entry, caller, clock.today()) is None and _ADMINS not in caller.groups:
+        console.warn(f"you ({caller.name}) don't belong to project {entry.name!r}: {whom_to_ask(entry)}")
+
+
+def resolved(cluster: Cluster, flag: str) -> Current:
+    """The project, in one round trip where one is said. Raises: UsageError, ClusterError."""
     choices = said(flag, cluster.address)
     if not choices:
         return only(cluster)
     choice = choices[0]
     entry, caller = together(lambda: _entry(cluster, choice), lambda: who_am_i(cluster))
-    if role_in(entry, caller, clock.today()) is None and _ADMINS not in caller.groups:
-        console.warn(f"you ({caller.name}) don't belong to project {entry.name!r}: {whom_to_ask(entry)}")
     return Current(entry, caller, choice.origin)
 
 

@@ -85,7 +85,7 @@ def flavors_of(cluster_queue: Body) -> Sequence[str]:
 
 def _ready(cluster: Cluster, flag: str) -> Current:
     """The project, once it is clear that jobs can be made there. Raises: UsageError, Forbidden."""
-    current = selection.current(cluster, flag)
+    current = selection.resolved(cluster, flag)
     entry = current.entry
     if entry.state == "archived":
         raise JobqError(f"project {entry.name!r} is archived since {entry.archived_on}", hint="choose another project")
@@ -95,6 +95,7 @@ def _ready(cluster: Cluster, flag: str) -> Current:
     if role in {None, Role.VIEWER} and not _may_create(cluster, entry.namespace):
         place = "are a viewer of" if role else "don't belong to"
         raise Forbidden(f"you ({current.caller.name}) {place} project {entry.name!r}", hint=whom_to_ask(entry))
+    selection.warn_stranger(current)
     return current
 
 
