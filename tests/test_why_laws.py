@@ -1,13 +1,16 @@
 """What holds of every explanation: order, names and neighbours change nothing, less evidence claims nothing new."""
 
 import json
+import re
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cli import parts
 from cli.explain.answer import Code
 from tests.recordings import NAMES, Raw, recording, told
 
@@ -68,6 +71,12 @@ NEIGHBOURS: dict[str, dict[str, Any]] = {
     },
 }
 """Things beside the job that have nothing to do with it, by the list that they are in."""
+REASONS = [
+    *("Pending", "Inadmissible", "Misconfigured", "Suspended", "WaitingForQuota", "ExceedsMaxQuota"),
+    *("NoMatchingFlavor", "TopologyPlacementFailed", "PendingEvaluation", "AdmissionGated"),
+]
+"""Kueue's, old and new, but for the two that alone tell what is waited for."""
+WAITING = [name for name in NAMES if parts.condition(recording(name).get("workload"), "QuotaReserved").get("message")]
 WEAKER: dict[str, set[Code]] = {
     "now": {Code.JUST_SUBMITTED},
     "namespace": {Code.JUST_SUBMITTED},
@@ -107,6 +116,27 @@ def test_names(name: str) -> None:
 
     answer, other = told(recording(name)), told(json.loads(renamed(json.dumps(recording(name)))))
     assert (other.code, other.sentence, other.action) == (answer.code, renamed(answer.sentence), renamed(answer.action))
+
+
+@given(recordings, st.integers(-9999, 9999))
+def test_times(name: str, days: int) -> None:
+    """On another day all is told alike: only the evidence's own time counts."""
+
+    def later(found: re.Match[str]) -> str:
+        return f"{date.fromisoformat(found[0]) + timedelta(days=days):%Y-%m-%d}"
+
+    shifted = re.sub(r"\b20\d\d-\d\d-\d\d(?=T)", later, json.dumps(recording(name)))
+    assert told(json.loads(shifted)) == told(recording(name))
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_reasons(name: str) -> None:
+    """Kueue's words for not reserving quota differ by its settings: what it means is in its message, or in numbers."""
+    for reason in REASONS:
+        raw = recording(name)
+        condition = next(one for one in raw["workload"]["status"]["conditions"] if one["type"] == "QuotaReserved")
+        condition["reason"] = reason
+        assert told(raw) == told(recording(name)), reason
 
 
 @given(recordings, st.sampled_from(sorted(NEIGHBOURS)))
