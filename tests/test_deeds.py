@@ -25,10 +25,16 @@ pytestmark = pytest.mark.xdist_group("deeds")
 
 
 @pytest.fixture(scope="module")
-def stage(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A project whose jobs run on a node of this module's own, and whose queue has 2 cores."""
-    with real_node(plane, tmp_path_factory.mktemp("node")) as node:
-        yield another(plane, tmp_path_factory.mktemp("home"), raise_queue(plane, node, cpu="2"))
+def node(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A node of this module's own."""
+    with real_node(plane, tmp_path_factory.mktemp("node")) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def stage(plane: Plane, node: str, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """A project whose jobs run there, and whose queue has 2 cores."""
+    return another(plane, tmp_path_factory.mktemp("home"), raise_queue(plane, node, cpu="2"))
 
 
 def another(plane: Plane, home: Path, queue: str, **entry: str) -> Stage:
@@ -282,23 +288,45 @@ def test_paused_project_still_counts(stage: Stage) -> None:
 # ------------------------------------------------------------------------------------------------ arrays
 
 
-def test_array_admitted_in_part(stage: Stage) -> None:
-    """With one core free, one of two indexes runs at a time, and it is said that it stays so; stop and resume helps."""
-    first = submitted(stage, "--", *PATIENT)
-    until(stage, first, "Running")
-    name = submitted(stage, "--array", "0-3%2", "--", *PATIENT)
-    row = until(stage, name, "Running")
-    assert row["reason"] == "0 of 4 done, 1 of 2 at a time"
-    assert "jobq resume" in stage.jobq("status", name).out
-    gone(stage, first)
-    assert stage.jobq("stop", name).code == 0
-    until(stage, name, "Stopped")
-    assert stage.jobq("resume", name).code == 0
-    row = until(stage, name, "Running")
-    assert row["reason"] == "0 of 4 done"
-    told = stage.jobq("status", name, "-o", "json").json
-    assert (told["array"]["indexes"], told["array"]["done"], told["array"]["running"]) == (4, 0, 2)
-    gone(stage, name)
+def test_array_admitted_in_part(stage: Stage, node: str) -> None:
+    """With 1 of 4 cores free 1 of 4 tasks runs at a time, for good; stop and resume asks again, and what is done stays.
+
+    A job that takes the freed cores shows that they were to be had.
+    """
+    wide = another(stage.plane, stage.home, raise_queue(stage.plane, node, cpu="4"))
+    first = submitted(wide, "-c", "3", "--", *PATIENT)
+    until(wide, first, "Running")
+    task = f'[ "$JOBQ_ARRAY_INDEX" = 0 ] && exit; {PATIENT[-1]}'
+    name = submitted(wide, "--array", "0-7%4", "--", "sh", "-c", task)
+    assert eventually(lambda: row_of(wide, name).get("reason") == "1 of 8 done, 1 of 4 at a time"), row_of(wide, name)
+    gone(wide, first)
+    second = submitted(wide, "-c", "3", "--", *PATIENT)
+    until(wide, second, "Running")
+    assert row_of(wide, name)["reason"] == "1 of 8 done, 1 of 4 at a time"
+    told = wide.jobq("status", name).out
+    assert f"1 of 4: that was free when it was admitted; jobq stop {name} && jobq resume {name} asks again" in told
+    why = wide.jobq("why", name, "-o", "json").json
+    assert (why["code"], why["sentence"]) == (
+        "RunningReduced",
+        "Running, 1 index at a time instead of 4: only that much was free when it was admitted, and Kueue never raises "
+        "it. 1 of 8 are done.",
+    )
+    assert why["action"].startswith(f"To ask for 4 at a time again: jobq stop {name}, then jobq resume {name} ")
+    gone(wide, second)
+    assert wide.jobq("stop", name).code == 0
+    until(wide, name, "Stopped")
+    assert wide.jobq("resume", name).code == 0
+    assert eventually(lambda: row_of(wide, name).get("reason") == "1 of 8 done"), row_of(wide, name)
+    array: dict[str, Any] = {}
+
+    def all_four() -> bool:
+        array.update(wide.jobq("status", name, "-o", "json").json["array"])
+        return bool(array["running"] == 4)
+
+    assert eventually(all_four), array
+    assert (array["indexes"], array["done"], array["failed"]) == (8, 1, 0)
+    assert wide.jobq("why", name, "-o", "json").json["code"] == "Running"
+    gone(wide, name)
 
 
 # ------------------------------------------------------------------------------------------------ list --watch
