@@ -368,6 +368,16 @@ def truncate(exchange: Exchange) -> None:
     exchange.hang_up()
 
 
+def rewritten(change: Callable[[Any], Any]) -> Fault:
+    """The server's answer, whose JSON that makes another."""
+
+    def told(exchange: Exchange) -> None:
+        answer = exchange.send()
+        exchange.answer(answer.status, answer.headers, json.dumps(change(json.load(answer.response))).encode())
+
+    return told
+
+
 def delay(seconds: float) -> Fault:
     """The request reaches the server so much later."""
 

@@ -13,6 +13,8 @@ import pytest
 
 from reconciler.kinds import JOB
 from tests.controlplane.plane import Plane
+from tests.proxy import proxied, rewritten, to
+from tests.run import finish
 from tests.stage import KIM, Stage, raise_project, raise_queue, real_node
 from tests.terminal import on_terminal
 from tests.world import eventually
@@ -232,8 +234,8 @@ def test_status_has_a_line_for_the_shell(stage: Stage) -> None:
     gone(stage, name)
 
 
-def test_queue_and_places(stage: Stage) -> None:
-    """Who uses how much, and who waits where: list, queue and kubectl agree."""
+def test_queue_and_places(stage: Stage, tmp_path: Path) -> None:
+    """Who uses how much, and who waits where: list, queue and kubectl agree; so they do where Kueue mixes projects."""
     other = another(stage.plane, stage.home, cluster_queue(stage))
     theirs = submitted(other, "--", *PATIENT)
     until(other, theirs, "Running")
@@ -263,8 +265,37 @@ def test_queue_and_places(stage: Stage) -> None:
     suspended = kubectl(stage, "get", "jobs", "-o", "jsonpath={.items[?(@.spec.suspend==true)].metadata.name}").split()
     queued = stage.jobq("list", "--status", "queued", "-o", "name").out.split()
     assert sorted(queued) == sorted({first, second} & set(suspended)) == sorted([first, second])
+    with proxied(stage.kubeconfig(), stage.plane.directory / "pki", tmp_path / "proxy") as proxy:
+        proxy.spoil(to("/pendingworkloads$"), rewritten(mixed), times=100)
+        asked = [
+            ["list", "-o", "json"],
+            ["queue", "-o", "json"],
+            ["why", second, "-o", "json", "--save", "mixed.json"],
+            ["list", "-o", "wide"],
+            ["queue"],
+            ["status", second],
+        ]
+        running = [stage.start(*words, KUBECONFIG=str(proxy.kubeconfig)) for words in asked]
+        listed, queue, why, *texts = [finish(one, words) for one, words in zip(running, asked, strict=True)]
+    for rows in (listed.json["jobs"], queue.json["pending"]):
+        places = {row["name"]: (row["position"], row["positionOverall"]) for row in rows}
+        assert (places[first], places[second]) == ((1, 2), (2, 4))
+    assert why.json["position"] == {"project": 2, "overall": 4}
+    assert "2 in the project, 4 among all" in texts[-1].out
+    said = [*map(str, (listed, queue, why, *texts)), (stage.home / "mixed.json").read_text()]
+    assert not [one for one in said if "secret-plan" in one]
     gone(stage, ours, first, second)
     gone(other, theirs)
+
+
+def mixed(answer: dict[str, Any]) -> dict[str, Any]:
+    """As older releases of Kueue answer: with the jobs of another project's queue of that name, counted with ours."""
+    (ours, *rest) = answer["items"]
+    labels = {"kueue.x-k8s.io/job-uid": "secret-plan-uid"}
+    theirs = {**ours, "metadata": {"name": "job-secret-plan-0a1b2", "namespace": "secret-plan", "labels": labels}}
+    items = [theirs, ours, {**theirs, "priority": 7}, *rest]
+    counted = [{"positionInLocalQueue": at, "positionInClusterQueue": at} for at in range(len(items))]
+    return {**answer, "items": [item | at for item, at in zip(items, counted, strict=True)]}
 
 
 def cluster_queue(stage: Stage) -> str:
@@ -306,10 +337,10 @@ def test_array_admitted_in_part(stage: Stage, node: str) -> None:
     told = wide.jobq("status", name).out
     assert f"1 of 4: that was free when it was admitted; jobq stop {name} && jobq resume {name} asks again" in told
     why = wide.jobq("why", name, "-o", "json").json
-    assert (why["code"], why["sentence"]) == (
-        "RunningReduced",
+    assert why["code"] == "RunningReduced"
+    assert why["sentence"] == (
         "Running, 1 index at a time instead of 4: only that much was free when it was admitted, and Kueue never raises "
-        "it. 1 of 8 are done.",
+        "it. 1 of 8 are done."
     )
     assert why["action"].startswith(f"To ask for 4 at a time again: jobq stop {name}, then jobq resume {name} ")
     gone(wide, second)

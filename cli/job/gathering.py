@@ -160,8 +160,9 @@ def _visible(cluster: Cluster, namespace: str, queue: str, workload: str) -> Evi
     until, found = clock.elapsed() + positions.SECONDS, list[Json]()
     try:
         for page in positions.pages(cluster, namespace, queue, until):
-            found += recording.positions(page, namespace)
-            if any(parts.name(one) == workload for one in page):
+            own = recording.positions(page, namespace)
+            found += own
+            if any(parts.name(one) == workload for one in own):
                 break
     except ClusterError as error:
         return {"httpStatus": error.code or 503, "message": _bare(str(error))}
