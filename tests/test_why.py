@@ -852,6 +852,28 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["has not put it back", "17:21:45", "2 h 59 min", "2 GPUs", "still counts"],
     ),
     (
+        "evicted and admitted at once, no next try",
+        "running",
+        {
+            f"{CONDITIONS}/Evicted": _condition("True", "Preempted", "", "2026-11-24T17:20:45Z"),
+            "job/spec/suspend": True,
+            "pods": [],
+        },
+        Code.EVICTED_NOT_REQUEUED,
+        ["17:20:45 UTC (Preempted), 3 h ago, and has not put it back", "still counts"],
+    ),
+    (
+        "evicted, and the next try is long overdue",
+        "pods-ready-timeout",
+        {
+            f"{CONDITIONS}/Evicted": _condition("True", "PodsReadyTimeout", "", "2026-11-24T17:20:45Z"),
+            f"{WL}/requeueState": {"count": 1, "requeueAt": "2026-11-24T17:21:45Z"},
+            "pods": [],
+        },
+        Code.EVICTED_NOT_REQUEUED,
+        ["has not put it back, although that was due at 17:21:45", "ago.", "tell the admins"],
+    ),
+    (
         "admitted, yet suspended",
         "running",
         ADMITTED_LONG_AGO | {"job/spec/suspend": True, "pods": [], "events": []},

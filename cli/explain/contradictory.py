@@ -14,23 +14,27 @@ _ENDING = timedelta(minutes=5)
 
 
 def contradictory(evidence: Evidence) -> Answer | None:
-    """Evicted and admitted, or admitted and suspended, for longer than a passing moment."""
+    """Evicted and admitted, evicted and long overdue, or admitted and suspended, for longer than a passing moment."""
     return _evicted(evidence) or _suspended(evidence)
 
 
 def _evicted(evidence: Evidence) -> Answer | None:
     when = parts.instant(evidence.eviction, "lastTransitionTime")
-    if not evidence.eviction or not evidence.admitted or evidence.has_pods or evidence.since(when) < _ENDING:
+    if not evidence.eviction or evidence.has_pods or evidence.since(when) < _ENDING:
         return None
     due = parts.instant(evidence.workload, "status", "requeueState", "requeueAt")
-    late = f", although that was due{words.at(due, evidence)}" if due and due < evidence.now else ""
-    ago = words.span(evidence.since(due if late else when))
-    holds = reserved.holding(evidence)
+    late = due is not None and evidence.since(due) >= _ENDING
+    if not evidence.admitted and not late:
+        return None
+    ago = f"{words.span(evidence.since(due if late else when))} ago"
     reason = parts.text(evidence.eviction, "reason") or "no reason"
+    stopped = f"Kueue stopped it{words.at(when, evidence)} ({reason})"
+    waits = f"and has not put it back, although that was due{words.at(due, evidence)}, {ago}"
+    holds = reserved.holding(evidence)
+    both = f"; it counts as evicted and as admitted at once{f', and its quota ({holds}) still counts' if holds else ''}"
     return Answer(
         Code.EVICTED_NOT_REQUEUED,
-        f"Kueue stopped it{words.at(when, evidence)} ({reason}) and has not put it back{late}, {ago} ago; "
-        f"it counts as evicted and as admitted at once{f', and its quota ({holds}) still counts' if holds else ''}.",
+        f"{stopped}{f' {waits}' if late else f', {ago}, and has not put it back'}{both if evidence.admitted else ''}.",
         f"jobq stop {evidence.name}, then jobq resume {evidence.name}, or submit it again; and tell the admins.",
     )
 
