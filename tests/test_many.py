@@ -16,6 +16,7 @@ from reconciler.kinds import JOB, WORKLOAD
 from tests import proxy as faults
 from tests.controlplane.plane import Plane
 from tests.proxy import proxied
+from tests.run import finish
 from tests.stage import KIM, Stage, raise_project
 from tests.world import eventually
 
@@ -159,31 +160,56 @@ def _names(out: Path) -> list[str]:
     return list(dict.fromkeys(told))
 
 
-def test_end_that_falls_into_a_cut(api_plane: Plane, tmp_path: Path) -> None:
-    """A job that ends and goes while the server is away: by the deletion, or by its events, wait still knows."""
+def test_waits_through_watches_that_end(api_plane: Plane, tmp_path: Path) -> None:
+    """Whatever becomes of its watches, wait sees the end; it asks for new ones at a bounded rate."""
     stage = raise_project(api_plane, tmp_path)
     made(stage, ["short"])
     with proxied(stage.kubeconfig(), api_plane.directory / "pki", tmp_path / "proxy") as proxy:
-        waiting = stage.start("wait", "short", "--kubeconfig", str(proxy.kubeconfig))
-        assert eventually(lambda: len([one for one in proxy.asked if one.watches]) >= 2)
-        proxy.spoil(faults.watch, faults.drop, times=4)
+        spoilt = (faults.refuse(401), faults.refuse(410), faults.end_watch_with(410), faults.refuse(500), faults.drop)
+        for fault in spoilt:
+            proxy.spoil(faults.watch, fault, times=2)  # of Jobs, and of Workloads
+        waiting = stage.start("wait", "short", KUBECONFIG=str(proxy.kubeconfig))
+        assert eventually(lambda: _watches(proxy) >= 2 * len(spoilt) + 2)
+        proxy.spoil(faults.watch, faults.refuse(410))
         proxy.cut_all()
+        assert eventually(lambda: _watches(proxy) >= 2 * len(spoilt) + 5)
         _end(stage, "short")
-        stage.admin.delete(JOB, "short", namespace=stage.project)
-        _, err = waiting.communicate(timeout=90)
-        assert (waiting.returncode, "short: Succeeded" in err) == (0, True), err
+        run = finish(waiting, ["wait", "short"])
+        assert (run.code, run.err) == (0, "short: Succeeded\n")
+        assert _watches(proxy) < 100
 
 
-def _end(stage: Stage, name: str) -> None:
+def _watches(proxy: faults.Proxy) -> int:
+    return sum(one.watches for one in proxy.asked)
+
+
+def test_end_that_falls_into_a_cut(api_plane: Plane, tmp_path: Path) -> None:
+    """Jobs that end and go while the server is away: by the deletion, or by their events, wait still knows."""
+    stage = raise_project(api_plane, tmp_path)
+    ends = {"good": ("Complete", 0, "good: Succeeded"), "bad": ("Failed", 100, "bad: Failed")}
+    made(stage, list(ends))
+    with proxied(stage.kubeconfig(), api_plane.directory / "pki", tmp_path / "proxy") as proxy:
+        waiting = [stage.start("wait", name, KUBECONFIG=str(proxy.kubeconfig)) for name in ends]
+        assert eventually(lambda: _watches(proxy) >= 2 * len(ends))
+        proxy.spoil(faults.watch, faults.drop, times=4 * len(ends))
+        proxy.cut_all()
+        for name, (kind, *_) in ends.items():
+            _end(stage, name, kind)
+            stage.admin.delete(JOB, name, namespace=stage.project)
+        for process, name in zip(waiting, ends, strict=True):
+            run = finish(process, ["wait", name])
+            assert (run.code, ends[name][2] in run.err) == (ends[name][1], True)
+
+
+def _end(stage: Stage, name: str, kind: str = "Complete") -> None:
     """As the Job controller does, which doesn't run here."""
     at = "2027-01-15T10:00:00Z"
-    kinds = ("SuccessCriteriaMet", "Complete")
-    conditions = [
-        {"type": kind, "status": "True", "lastTransitionTime": at, "reason": "CompletionsReached"} for kind in kinds
-    ]
+    kinds = ("SuccessCriteriaMet" if kind == "Complete" else "FailureTarget", kind)
+    conditions = [{"type": one, "status": "True", "lastTransitionTime": at, "reason": "Told"} for one in kinds]
+    done = {"completionTime": at, "succeeded": 1} if kind == "Complete" else {"failed": 1}
     path = f"/apis/batch/v1/namespaces/{stage.project}/jobs/{name}"
     merge = {"Content-Type": "application/merge-patch+json"}
     with stage.plane.api() as api:
         api.call("PATCH", path, {"spec": {"suspend": False}}, merge)
-        status = {"startTime": at, "completionTime": at, "succeeded": 1, "conditions": conditions}
+        status = {"startTime": at, "conditions": conditions, **done}
         api.call("PATCH", f"{path}/status", {"status": status}, merge)
