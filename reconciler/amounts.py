@@ -6,11 +6,14 @@ way only: ``1:30:00``, ``1-12:00:00``, ``1-00``.
 """
 
 import re
+import string
 from decimal import Decimal
 from functools import lru_cache
 
 LARGEST = 2**53
 """Above it JSON readers lose digits: no machine has that much of anything."""
+LEAST_SIZE = 2**20
+"""Below it a unit is missing: nobody means 8 bytes."""
 
 _SUFFIXES = {"": Decimal(1), "m": Decimal("0.001")}
 _SUFFIXES |= {letter: Decimal(1000) ** place for place, letter in enumerate("kMGTPE", 1)}
@@ -36,7 +39,7 @@ def quantity(text: str) -> Decimal:
         raise AmountError(f"{text!r} has no unit of Kubernetes{_nearest_unit(number, suffix)}")
     value = Decimal(number) * _SUFFIXES[suffix]
     if value > LARGEST:
-        raise AmountError(f"{text!r} is more than 2^53")
+        raise AmountError(f"{text!r} is more than 2^53; write what there is, such as 64 or 512Gi")
     return value
 
 
@@ -57,6 +60,9 @@ def size(text: str) -> Decimal:
         raise AmountError(f"{text!r} is a thousandth of a byte; write {text[:-1]}Mi")
     if value <= 0 or value != int(value):
         raise AmountError(f"{text!r} is no whole number of bytes above zero; write 512Mi or 8Gi")
+    if value < LEAST_SIZE:
+        number = text.rstrip(string.ascii_letters)
+        raise AmountError(f"{text!r} is {value:f} bytes; write {number}Gi or {number}Mi")
     return value
 
 

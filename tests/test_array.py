@@ -52,6 +52,7 @@ REFUSED = [
     ("²", "'²'", "0-15"),
     ("0-100000", "more than 100000 tasks", "several"),
     ("9999999999", "above 2147483647", ""),
+    ("0-999999999999", "999999999999 is above", ""),
     (",".join(str(number * number) for number in range(20_000)), "too irregular", "several"),
 ]
 

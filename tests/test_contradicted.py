@@ -52,16 +52,15 @@ def put(stage: Stage, name: str, since: datetime, conditions: dict[str, str]) ->
     """A suspended Job, and its Workload with these conditions since then."""
     container = {"name": "main", "image": "example.org/train:1", "resources": {"requests": {"cpu": "2"}}}
     template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
-    labels = {"kueue.x-k8s.io/queue-name": "main"}
-    meta = {"name": name, "namespace": stage.project, "labels": labels, "annotations": {"jobq.io/submitted-by": KIM}}
+
+    def of(name: str, **more: object) -> Body:
+        return {"name": name, "namespace": stage.project, **more}
+
+    meta = of(name, labels={"kueue.x-k8s.io/queue-name": "main"}, annotations={"jobq.io/submitted-by": KIM})
     made = stage.admin.create(JOB, {"metadata": meta, "spec": {"suspend": True, "template": template}})
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": made["metadata"]["uid"], "controller": True}
-    meta = {
-        "name": f"job-{name}-00000",
-        "namespace": stage.project,
-        "labels": {"kueue.x-k8s.io/job-uid": owner["uid"]},
-        "ownerReferences": [owner],
-    }
+    labels = {"kueue.x-k8s.io/job-uid": owner["uid"]}
+    meta = of(f"job-{name}-00000", labels=labels, ownerReferences=[owner])
     sets = [{"name": "main", "count": 1, "template": template}]
     stage.admin.create(
         WORKLOAD,

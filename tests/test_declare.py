@@ -106,6 +106,7 @@ REFUSED = {
     "limits: {container: {max: {memory: 512m}}}": "6:38 spec.limits.container.max.memory: '512m' is a thousandth of"
     " a byte; write 512Mi",
     "defaults: {memory: 8GB}": "6:22 spec.defaults.memory: '8GB' has no unit of Kubernetes; write 8G",
+    'defaults: {memory: "8"}': "6:22 spec.defaults.memory: '8' is 8 bytes; write 8Gi or 8Mi",
     "defaults: {memory: 8gi}": "6:22 spec.defaults.memory: '8gi' has no unit of Kubernetes; write 8Gi",
     'defaults: {memory: "0"}': "6:22 spec.defaults.memory: '0' is no whole number of bytes above zero",
     'limits: {storage: "-1"}': "6:21 spec.limits.storage: '-1' is no amount",

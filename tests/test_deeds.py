@@ -267,7 +267,7 @@ def test_queue_and_places(stage: Stage, tmp_path: Path) -> None:
     assert sorted(queued) == sorted({first, second} & set(suspended)) == sorted([first, second])
     with proxied(stage.kubeconfig(), stage.plane.directory / "pki", tmp_path / "proxy") as proxy:
         proxy.spoil(to("/pendingworkloads$"), rewritten(mixed), times=100)
-        asked = [
+        commands = [
             ["list", "-o", "json"],
             ["queue", "-o", "json"],
             ["why", second, "-o", "json", "--save", "mixed.json"],
@@ -275,14 +275,14 @@ def test_queue_and_places(stage: Stage, tmp_path: Path) -> None:
             ["queue"],
             ["status", second],
         ]
-        running = [stage.start(*words, KUBECONFIG=str(proxy.kubeconfig)) for words in asked]
-        listed, queue, why, *texts = [finish(one, words) for one, words in zip(running, asked, strict=True)]
+        running = [stage.start(*words, KUBECONFIG=str(proxy.kubeconfig)) for words in commands]
+        listed, queue, explained, *texts = [finish(*one) for one in zip(running, commands, strict=True)]
     for rows in (listed.json["jobs"], queue.json["pending"]):
         places = {row["name"]: (row["position"], row["positionOverall"]) for row in rows}
         assert (places[first], places[second]) == ((1, 2), (2, 4))
-    assert why.json["position"] == {"project": 2, "overall": 4}
+    assert explained.json["position"] == {"project": 2, "overall": 4}
     assert "2 in the project, 4 among all" in texts[-1].out
-    said = [*map(str, (listed, queue, why, *texts)), (stage.home / "mixed.json").read_text()]
+    said = [*map(str, (listed, queue, explained, *texts)), (stage.home / "mixed.json").read_text()]
     assert not [one for one in said if "secret-plan" in one]
     gone(stage, ours, first, second)
     gone(other, theirs)

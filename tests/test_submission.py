@@ -123,12 +123,21 @@ def test_priority(given: str | None, allowed: tuple[str, ...], expected: str) ->
 REFUSED = [
     (JobOptions(), "which image", "--image"),
     (JobOptions(image="i", cpu="-4"), "--cpu: '-4'", "2, 500m"),
-    (JobOptions(image="i", cpu="9223372036854775807"), "--cpu: .* more than 2", ""),
+    (JobOptions(image="i", cpu="9223372036854775807"), "--cpu: .* more than 2", "such as 64"),
     (JobOptions(image="i", cpu="0"), "--cpu: '0'", "1m"),
     (JobOptions(image="i", memory="500m"), "--memory: '500m'", "500Mi"),
     (JobOptions(image="i", memory="8GB"), "--memory: '8GB'", "8G"),
     (JobOptions(image="i", memory="8"), "--memory: '8' is 8 bytes", "write 8Gi or 8Mi"),
     (JobOptions(image="i", memory="64k"), "--memory: '64k' is 64000 bytes", "64Gi or 64Mi"),
+    (JobOptions(image="i", shm="64"), "--shm: '64' is 64 bytes", "64Mi"),
+    (JobOptions(image=""), "--image is empty", "variable"),
+    (JobOptions(image="a b"), "--image: 'a b' is no image", ""),
+    (JobOptions(image="i", priority=""), "--priority is empty", "leave it out"),
+    (JobOptions(image="i", flavor=""), "--flavor is empty", "leave it out"),
+    (JobOptions(image="i", workdir=""), "--workdir is empty", "leave it out"),
+    (JobOptions(image="i", time=""), "--time is empty", "leave it out"),
+    (JobOptions(image="i", time="1e3s"), "--time: '1e3s' is no duration", "4h"),
+    (JobOptions(image="i", time="0"), "--time: '0' could be", "0m or 0s"),
     (JobOptions(image="i", time="90"), "--time: '90' could be", "90m or 90s"),
     (JobOptions(image="i", time="4:00"), "--time: '4:00' could be", "4h0m or 4m0s"),
     (JobOptions(image="i", time="0s"), "--time", "leave it out"),
@@ -184,7 +193,7 @@ def test_gpus(text: str, value: tuple[str | None, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "near"), [("-1", "1"), ("0.5", "1"), ("2.5", "2"), ("two", "1"), ("", "1"), ("²", "1")]
+    ("text", "near"), [("-1", "1"), ("0.5", "1"), ("2.5", "2"), ("two", "1"), ("", "1"), ("²", "1"), ("9" * 20, "8")]
 )
 def test_wrong_gpus(text: str, near: str) -> None:
     with pytest.raises(UsageError, match="--gpus") as caught:
@@ -238,7 +247,8 @@ def test_given_names_are_taken(given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "near"), [("a.b", "a-b"), ("-x", "x"), ("Train", "train"), ("x" * 47, "x" * 46), ("ü", "job")]
+    ("given", "near"),
+    [("", "leave it out"), ("a.b", "a-b"), ("-x", "x"), ("Train", "train"), ("x" * 47, "x" * 46), ("ü", "job")],
 )
 def test_given_names_are_refused(given: str, near: str) -> None:
     with pytest.raises(UsageError, match="--name") as caught:

@@ -1,6 +1,5 @@
 """Amounts of a job, each read strictly, with the flag or the default that said it named in the error."""
 
-import string
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,8 +9,8 @@ from reconciler.errors import UsageError
 
 LONGEST = 2**31 - 1
 """Seconds that the API's int32 fields hold: 68 years."""
-
-_LEAST_MEMORY = 2**20
+MOST_GPUS = 99_999
+"""More than any cluster has."""
 
 T = TypeVar("T")
 
@@ -23,11 +22,8 @@ def cpu(text: str, origin: str) -> str:
 
 
 def memory(text: str, origin: str) -> str:
-    """Bytes as the API server spells them. Raises: UsageError, also for less than any container can start with."""
-    size = _read(amounts.size, text, origin)
-    if size < _LEAST_MEMORY:
-        number = text.rstrip(string.ascii_letters)
-        raise UsageError(f"{origin}: {text!r} is {size:f} bytes", hint=f"write {number}Gi or {number}Mi")
+    """Bytes as the API server spells them. Raises: UsageError."""
+    _read(amounts.size, text, origin)
     return amounts.canonical(text)
 
 
@@ -66,8 +62,10 @@ def _seconds(text: str, origin: str) -> int:
 
 
 def _whole(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) <= len(str(LONGEST)):
-        return int(text)
+    if text.isascii() and text.isdigit():
+        if len(text) <= len(str(MOST_GPUS)):
+            return int(text)
+        raise AmountError(f"{text!r} is more than {MOST_GPUS}; write 8")
     raise AmountError(f"{text!r} is no whole number of GPUs; write {_nearest(text)}")
 
 

@@ -18,7 +18,7 @@ RUNS_VARIABLE = "JOBQ_ARRAY_RUNS"
 LARGEST = 2**31 - 1
 """The largest number of a task."""
 
-_PART = re.compile(r"(?P<first>[0-9]{1,10})(?:-(?P<last>[0-9]{1,10})(?::(?P<step>[0-9]{1,10}))?)?", re.ASCII)
+_PART = re.compile(r"(?P<first>[0-9]{1,18})(?:-(?P<last>[0-9]{1,18})(?::(?P<step>[0-9]{1,10}))?)?", re.ASCII)
 _HINT = "write numbers and ranges, and how many may run at once: 0-15, 1-10:3,20, 0-99%8"
 _PROLOGUE = f"""\
 JOBQ_ARRAY_INDEX=$(

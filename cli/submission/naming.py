@@ -23,6 +23,8 @@ def base_name(given: str | None, command: Sequence[str], origin: str = "--name")
     """The beginning of a job's name: as given, or (None) from the command. Raises: UsageError with the rule."""
     if given is None:
         return _derived(command)
+    if not given:
+        raise UsageError(f"{origin} is empty", hint="leave it out: the name is made from what runs")
     if not _VALID.fullmatch(given):
         raise UsageError(f"{origin}: {given!r} has more than a-z, 0-9 and - inside", hint=f"write {cleaned(given)}")
     if len(given) > _BASE:

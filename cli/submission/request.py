@@ -41,11 +41,15 @@ class Said:
         )
 
     def first(self, word: str) -> tuple[Any, str]:
-        """The strongest value, and where it is said; None where nobody speaks."""
+        """The strongest value, and where it is said; None where nobody speaks. Raises: UsageError where it is empty."""
         for options, origin in self.layers:
             value = getattr(options, word)
-            if value is not None:
-                return value, origin.format(word=word, flag=word.replace("_", "-"))
+            if value is None:
+                continue
+            named = origin.format(word=word, flag=word.replace("_", "-"))
+            if value == "":
+                raise UsageError(f"{named} is empty", hint="leave it out, or say something: is a variable not set?")
+            return value, named
         return None, word
 
     def items(self, word: str) -> Sequence[tuple[str, str]]:
@@ -98,9 +102,11 @@ class Request:
 
 def resolve(said: Said, work: Work, priorities: Sequence[str], *, held: bool = False) -> Request:
     """Everything that a job needs, from what is said. Raises: UsageError naming the flag, or the project's default."""
-    image, _ = said.first("image")
+    image, image_origin = said.first("image")
     if not image:
         raise UsageError("which image?", hint="say --image, or have `defaults.image` set in the project's file")
+    if re.search(r"\s", image):
+        raise UsageError(f"{image_origin}: {image!r} is no image: it has blanks")
     time, time_origin = said.first("time")
     workdir, workdir_origin = said.first("workdir")
     flavor, flavor_origin = said.first("flavor")
@@ -135,7 +141,8 @@ def resolve(said: Said, work: Work, priorities: Sequence[str], *, held: bool = F
 
 def check(flags: JobOptions, files: Mapping[str, str], work: Work) -> None:
     """Refuse what no project could make right, before anybody is asked. Raises: UsageError."""
-    resolve(Said.of(replace(flags, image=flags.image or "any"), work.options, JobOptions(), files), work, ())
+    somehow = replace(flags, image="any") if flags.image is None else flags
+    resolve(Said.of(somehow, work.options, JobOptions(), files), work, ())
 
 
 def from_defaults(defaults: Mapping[str, Any]) -> JobOptions:
