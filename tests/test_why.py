@@ -65,6 +65,10 @@ def _pods(name: str, count: int, gpus: str) -> dict[str, Any]:
     return {"name": name, "count": count, "template": {"spec": {"containers": [container]}}}
 
 
+def _at_work(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "vision"}, "status": {"phase": "Running"}}
+
+
 def _crashing(name: str, last: dict[str, Any]) -> dict[str, Any]:
     waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
     return {"name": name, "restartCount": 4, "state": waiting, "lastState": {"terminated": last}}
@@ -921,7 +925,7 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
             ]
         },
         Code.QUOTA_REFUSES_PODS,
-        ["allows 8Gi memory as limits (limits.memory), 6Gi of it in use, and its pod asks for 4Gi more", "or wait"],
+        ["allows 8Gi memory as limits (limits.memory), 6Gi in use, and its pod asks for 4Gi more", "or wait"],
     ),
     (
         "limits that came later",
@@ -998,6 +1002,40 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         },
         Code.UNSCHEDULABLE,
         ["2 of 5 nodes don't have 1 CPU free", "3 of 5 nodes have a taint a=b"],
+    ),
+    (
+        "a gate of somebody else's",
+        "pods-unschedulable-selector",
+        {
+            "pods/0/spec/schedulingGates": [{"name": "example.org/wait"}],
+            "pods/0/status/conditions/PodScheduled": _condition("False", "SchedulingGated", "Scheduling is blocked"),
+        },
+        Code.STARTING,
+        ["waits for its scheduling gate example.org/wait"],
+    ),
+    (
+        "a claim without a volume",
+        "pods-unschedulable-selector",
+        {
+            "workload/spec/podSets/0/template/spec/volumes": [{"persistentVolumeClaim": {"claimName": "data"}}],
+            "pods": [
+                _scheduled("0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found")
+            ],
+        },
+        Code.VOLUME_MISSING,
+        ["the volume claim data has no volume yet", "kubectl describe pvc data"],
+    ),
+    (
+        "pods that were never made",
+        "pods-some-unschedulable",
+        {
+            "pods": [_at_work("sweep-0"), _at_work("sweep-1")],
+            "events": [
+                _failed_create("exceeded quota: extra, requested: pods=1, used: pods=2, limited: pods=2", name="sweep")
+            ],
+        },
+        Code.PARTLY_RUNNING,
+        ["2 of 4 pods run, 2 can't be created: the namespace's ResourceQuota extra allows 2 pods, all in use"],
     ),
     (
         "nodes of all sorts",

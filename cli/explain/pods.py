@@ -102,7 +102,7 @@ def _unscheduled(evidence: Evidence, pod: Json) -> Answer | None:
     if not message or parts.text(pod, "spec", "nodeName"):
         return None
     if claim := scheduling.claim_trouble(evidence, message):
-        return _volume(claim)
+        return _volume(claim) if "no volume yet" not in claim else _unbound(evidence, claim)
     living = alive(evidence)
     homeless = [one for one in living if scheduling.message_of(one) and not parts.text(one, "spec", "nodeName")]
     why = scheduling.no_node(message, evidence, pod)
@@ -122,6 +122,8 @@ def node_action(evidence: Evidence, message: str, pod: Json) -> str:
     """What helps where no node fits: never more quota."""
     if "affinity/selector" in message and scheduling.selector_of(scheduling.pod_set_of(evidence, pod).pod):
         return "Delete it and submit without that node selector."
+    if "affinity/selector" in message and parts.mapping(scheduling.pod_set_of(evidence, pod).pod, "affinity"):
+        return "Delete it and submit without that node affinity."
     if "Insufficient" in message:
         return "Wait until a node is free, or ask for less per pod; more nodes would help, more quota would not."
     return "Wait, or tell the admins: the quota is there, the nodes are not."
@@ -165,6 +167,12 @@ def _mount(evidence: Evidence, pod: Json) -> Answer | None:
     return None
 
 
+def _unbound(evidence: Evidence, why: str) -> Answer:
+    claims = " ".join(scheduling.claims_of(evidence))
+    action = f"Wait; kubectl describe pvc {claims} says why, a maintainer can help.".replace("  ", " ")
+    return Answer(Code.VOLUME_MISSING, f"Has its quota, but its pod can't start: {why}.", action)
+
+
 def _volume(why: str) -> Answer:
     return Answer(
         Code.VOLUME_MISSING,
@@ -182,7 +190,8 @@ def _starting(evidence: Evidence, living: Sequence[Json]) -> Answer:
     about = f"runs its init container {preparing}" if preparing else "pulls the image" if pulling else ""
     where = f"{which} on {node} and {about or 'is being set up'}" if alone else f"{which} being set up"
     if parts.text(parts.condition(pod, "PodScheduled"), "reason") == "SchedulingGated":
-        where = about = "waits for its scheduling gates"
+        gates = [parts.text(one, "name") for one in parts.items(pod, "spec", "schedulingGates")]
+        where = about = f"waits for its scheduling gate{'s' if gates[1:] else ''} {words.listed(gates)}".rstrip()
     elif not node:
         about = "not on a node yet"
         where = f"{which} {about}"

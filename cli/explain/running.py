@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from cli import parts
-from cli.explain import containers, indexes, pods, scheduling, words
+from cli.explain import containers, indexes, pods, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 from cli.explain.held import STOPPED
+from cli.explain.partly import partly
 from cli.explain.status import Status, status_of
 from cli.fit import words as amounts
 from cli.fit.cohort import rooms
@@ -19,7 +20,7 @@ _SMALL = {"cpu", "memory", "pods", "ephemeral-storage"}
 
 def running(evidence: Evidence) -> Answer | None:
     """What a running job does, and what may yet happen to it."""
-    return _retrying(evidence) or _partly(evidence) or _reduced(evidence) or _fully(evidence)
+    return _retrying(evidence) or partly(evidence) or _reduced(evidence) or _fully(evidence)
 
 
 def outside(evidence: Evidence, why: str) -> Answer:
@@ -143,32 +144,6 @@ def _how(evidence: Evidence, pod: Json, status: Json) -> tuple[str, str]:
     name = parts.text(status, "name")
     who = f" failed in its init container {name}:" if name in inits else " ended with"
     return f"{who} {words.exit_code(code or 1)}", f"jobq logs {evidence.name} shows the failed attempt."
-
-
-def _partly(evidence: Evidence) -> Answer | None:
-    living = pods.alive(evidence)
-    working = [pod for pod in living if pods.runs(pod)]
-    rest = [pod for pod in living if not pods.runs(pod)]
-    made, ready = (parts.number(evidence.job, "status", key) or 0 for key in ("active", "ready"))
-    if not living and 0 < ready < made:
-        sentence = f"Running partly: {ready} of {made} pods are ready; why the others are not can't be seen here."
-        return Answer(Code.PARTLY_RUNNING, sentence, "jobq status shows its pods.", f"{ready} of {made} pods are ready")
-    if not working or not rest:
-        return None
-    messages = [scheduling.message_of(pod) for pod in rest]
-    homeless = [message for message in messages if message]
-    holds = f" It holds quota for all {len(living)}."
-    counted = f"Running partly: {len(working)} of {len(living)} pods run"
-    if len(homeless) == len(rest):
-        why = scheduling.no_node(homeless[0], evidence, rest[0])
-        sentence = f"{counted}, {len(rest)} fit{'s' if len(rest) == 1 else ''} no node now: {why}.{holds}"
-        fewer = f" (%{len(working)})" if parts.text(evidence.job, "spec", "completionMode") == "Indexed" else ""
-        return Answer(Code.PARTLY_RUNNING, sentence, f"Wait until nodes are free, or ask for fewer at a time{fewer}.")
-    found = pods.trouble(evidence, rest)
-    if found:
-        why = found.sentence.split(": ", 1)[-1].split(". It holds", 1)[0].rstrip(".")
-        return Answer(Code.PARTLY_RUNNING, f"{counted}, {len(rest)} can't start: {why}.{holds}", found.action)
-    return None  # they are on their way
 
 
 def _reduced(evidence: Evidence) -> Answer | None:

@@ -39,7 +39,8 @@ def selector_of(pod: Json) -> str:
 def message_of(pod: Json) -> str:
     """What the scheduler says of a pod without a node; ``""`` for none."""
     found = parts.condition(pod, "PodScheduled")
-    return parts.text(found, "message") if parts.text(found, "status") == "False" else ""
+    gated = parts.text(found, "reason") == "SchedulingGated"  # the scheduler hasn't looked at it
+    return parts.text(found, "message") if parts.text(found, "status") == "False" and not gated else ""
 
 
 def claim_trouble(evidence: Evidence, message: str) -> str:

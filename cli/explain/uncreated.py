@@ -62,11 +62,15 @@ def _quota(message: str) -> Answer | None:
     bare = resource.removeprefix("requests.").removeprefix("limits.")
     limit, taken, wants = (amounts.plainly(bare, one.get(resource, zero)) for one in (limits, used, asked))
     which = " as limits" if resource.startswith("limits.") else ""
-    said = f"Has its quota in the queue, but the namespace's ResourceQuota {name} allows {limit}{which} ({resource})"
+    written = f" ({resource})" if resource != bare or resource not in limit else ""
+    said = f"Has its quota in the queue, but the namespace's ResourceQuota {name} allows {limit}{which}{written}"
     if asked[resource] > limits.get(resource, zero):
         sentence = f"{said}, its pod asks for {wants.split(' ')[0]}."
         return Answer(Code.QUOTA_REFUSES_PODS, sentence, f"{_GO}; or ask for at most {limit}.")
-    sentence = f"{said}, {taken.split(' ')[0]} of it in use, and its pod asks for {wants.split(' ')[0]} more."
+    if limit == taken:
+        sentence = f"{said}, all in use, and its pod asks for {wants.split(' ')[0]} more."
+    else:
+        sentence = f"{said}, {taken.split(' ')[0]} in use, and its pod asks for {wants.split(' ')[0]} more."
     return Answer(Code.QUOTA_REFUSES_PODS, sentence, f"{_GO}; or wait until others have ended.")
 
 
