@@ -1,6 +1,7 @@
 """From options to a Job manifest."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,10 @@ from cli.submission.manifest import Place
 from cli.submission.mounts import Mount, volume
 from cli.submission.request import Request, Said, check, from_defaults, resolve
 from cli.submission.variables import from_pairs
-from reconciler.errors import UsageError
-from reconciler.model import JobOptions
+from reconciler.declare import declare
+from reconciler.errors import DeclarationInvalid, UsageError
+from reconciler.model import File, JobOptions, Snapshot
+from tests.repository import project
 
 IMAGE = JobOptions(image="train:1")
 
@@ -207,6 +210,48 @@ def test_wrong_gpus(text: str, near: str) -> None:
 )
 def test_durations(text: str, seconds: int) -> None:
     assert amount.time_limit(text, "--time") == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        *(
+            (text, None)
+            for text in ("90", "0", "4:00", "-1h", "0.5h", "1e3s", "", "1h30", "30m1h", "1H", " 1h", "1w", "1:60:00")
+        ),
+        *(
+            ("1:30:00", 5400),
+            ("1-00", 86400),
+            ("1-12:00:00", 129600),
+            ("1d12h", 129600),
+            ("90m", 5400),
+            ("1s", 1),
+            ("0s", 0),
+        ),
+    ],
+)
+@pytest.mark.parametrize("word", ["time", "ttl"])
+def test_durations_are_read_alike(word: str, text: str, seconds: int | None) -> None:
+    """As an option, in a script and in a project file: whole seconds, or a refusal; only a time to live may be zero."""
+    block = f'# /// script\n# [tool.jobq]\n# {word} = "{text}"\n# ///\n'.encode()
+    file = File(project("vision", defaults={word: text}).encode(), "b10b")
+    snapshot = Snapshot("c0ffee", {"jobq.toml": File(b'cluster = "demo"\n', "b10b"), "projects.d/vision.yaml": file})
+    flags = JobOptions(image="i", time=text) if word == "time" else JobOptions(image="i", ttl=text)
+    places: dict[str, Callable[[], Request]] = {
+        "option": lambda: made(flags),
+        "script": lambda: made(replace(script.script("x.py", block, []).options, image="i")),
+        "project": lambda: made(IMAGE, declare(snapshot).projects["vision"].defaults),
+    }
+
+    def read(make: Callable[[], Request]) -> int | None:
+        try:
+            request = make()
+        except (UsageError, DeclarationInvalid):
+            return None
+        return request.seconds if word == "time" else request.ttl_seconds
+
+    wanted = None if (word, seconds) == ("time", 0) else seconds
+    assert {place: read(make) for place, make in places.items()} == dict.fromkeys(places, wanted)
 
 
 def test_variables() -> None:
