@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli import selection
+from cli import clock, selection
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import evidence_of
 from cli.explain.why import explain
@@ -110,13 +110,11 @@ class Bench:
         """Change a Workload, as jobq stop does."""
         self.kim.patch(WORKLOAD, self.workload(name)["metadata"]["name"], {"spec": spec}, namespace=self.stage.project)
 
-    def check(self, name: str, state: str, message: str) -> None:
-        """Say what an admission check's controller would."""
+    def check(self, name: str, state: str, message: str, **more: int) -> None:
+        """Say what an admission check's controller would, now."""
         body = self.workload(name)
-        told = [
-            one | {"state": state, "message": message, "lastTransitionTime": "2027-01-15T10:00:00Z"}
-            for one in body["status"]["admissionChecks"]
-        ]
+        said = {"state": state, "message": message, "lastTransitionTime": f"{clock.now():%Y-%m-%dT%H:%M:%SZ}", **more}
+        told = [one | said for one in body["status"]["admissionChecks"]]
         path = WORKLOAD_STATUS.format(self.stage.project, body["metadata"]["name"])
         with self.stage.plane.api() as api:
             _merge(api, path, {"status": {"admissionChecks": told}})
@@ -128,12 +126,10 @@ def _merge(api: Api, path: str, body: Body) -> None:
 
 def cluster_queue(name: str, *, checks: tuple[str, ...] = (), **more: Any) -> Body:  # noqa: ANN401 - JSON
     """A ClusterQueue with 4 CPUs and 2 GPUs on the nodes that pretend, which preempts by priority."""
-    quotas = [{"name": "cpu", "nominalQuota": "4"}, {"name": GPU, "nominalQuota": "2"}]
-    group = {"coveredResources": ["cpu", GPU], "flavors": [{"name": "fake", "resources": quotas}]}
     spec = {
         "namespaceSelector": {"matchLabels": {"jobq.io/cluster-queue": name}},
         "preemption": {"withinClusterQueue": "LowerPriority"},
-        "resourceGroups": [group],
+        "resourceGroups": [_group("4", "2")],
         **({"admissionChecksStrategy": {"admissionChecks": [{"name": one} for one in checks]}} if checks else {}),
         **more,
     }
@@ -268,7 +264,7 @@ def test_pods(bench: Callable[..., Bench]) -> None:
 
 
 def test_admission_checks(bench: Callable[..., Bench]) -> None:
-    """A check that hasn't agreed is named with its message; one that said no ends it for good."""
+    """A check that hasn't agreed, that sent a job back or said no is named with its message, and what comes of it."""
     name = f"grow-{uuid.uuid4().hex[:8]}"
     own = bench(checks=(name,))
     check = {"apiVersion": CHECK.api_version, "kind": CHECK.kind, "metadata": {"name": name}}
@@ -283,12 +279,45 @@ def test_admission_checks(bench: Callable[..., Bench]) -> None:
         own.check("train", "Pending", "no capacity in zone b")
         pending = own.told("train", Code.ADMISSION_CHECK_PENDING)
         assert own.says("train", f"the admission check {name}: no capacity in zone b")
+        assert "Has its quota since " in pending.sentence
         assert "It holds 1 GPU meanwhile" in pending.sentence
+        own.submit("again", gpus=1)
+        own.told("again", Code.ADMISSION_CHECK_PENDING)
+        own.check("again", "Retry", "later, in zone c", requeueAfterSeconds=3600)
+        back = own.told("again", Code.ADMISSION_CHECK_RETRY)
+        assert f"Sent back by the admission check {name} at " in back.sentence
+        assert ": later, in zone c; it gave its quota back" in back.sentence
+        assert own.says("again", "It is tried again in ")
         own.check("train", "Rejected", "not sold here")
         assert name in own.told("train", Code.ADMISSION_CHECK_REJECTED).sentence
         assert "not sold here" in own.ask("train").sentence
     finally:
         own.admin.delete(CHECK, name)
+
+
+def test_priority_that_does_not_help(bench: Callable[..., Bench]) -> None:
+    """A queue that lends what is its own is made to give back nothing that it uses itself; the CPUs may decide."""
+    lender, borrower = bench(), bench()
+    for one, cpu, gpus in ((lender, "4", "2"), (borrower, "0", "0")):
+        spec = {"cohortName": lender.queue, "resourceGroups": [_group(cpu, gpus)]}
+        one.admin.patch(CLUSTER_QUEUE, one.queue, {"spec": {**spec, "preemption": {"reclaimWithinCohort": "Any"}}})
+    high = {"kueue.x-k8s.io/priority-class": "high"}
+    lender.submit("low", cpu="4", gpus=2, labels={"kueue.x-k8s.io/priority-class": "low"})
+    lender.told("low", Code.RUNNING)
+    borrower.submit("high", gpus=2, labels=high)
+    borrower.told("high", Code.WAITING_FOR_QUOTA)
+    assert borrower.says("high", "needs 2 nvidia.com/gpu and 1 cpu in fake")
+    assert borrower.says("high", f"priority high does not help: nothing in {borrower.queue} uses nvidia.com/gpu")
+    borrower.admin.patch(CLUSTER_QUEUE, borrower.queue, {"spec": {"resourceGroups": [_group("0", "1")]}})
+    borrower.submit("one", gpus=1, labels=high)
+    borrower.told("one", Code.WAITING_FOR_QUOTA)
+    assert borrower.says("one", "needs 1 cpu in fake; 0 of your own are free, 0 can be borrowed now (GPUs are free)")
+    assert borrower.says("one", f"priority high does not help: nothing in {borrower.queue} uses cpu")
+
+
+def _group(cpu: str, gpus: str) -> Body:
+    quotas = [{"name": "cpu", "nominalQuota": cpu}, {"name": GPU, "nominalQuota": gpus}]
+    return {"coveredResources": ["cpu", GPU], "flavors": [{"name": "fake", "resources": quotas}]}
 
 
 def test_command(bench: Callable[..., Bench]) -> None:
