@@ -12,8 +12,7 @@ from cli.explain.evidence import Evidence, evidence_of
 from cli.explain.status import status_of
 from cli.explain.why import explain
 from cli.job import gathering
-from cli.job.choosing import Wanted
-from cli.job.targets import Words, find
+from cli.job.targets import one
 from cli.selection import Current
 from reconciler.cluster import Cluster
 from reconciler.errors import JobqError, UsageError
@@ -84,13 +83,10 @@ def _ask(word: str, project: str, kubeconfig: str, context: str) -> Mapping[str,
 
 def recorded(cluster: Cluster, current: Current, word: str) -> Mapping[str, object]:
     """The evidence about the job that a word means. Raises: NotFound, UsageError, ClusterError."""
-    words = Words([word], all=False, wanted=Wanted(), everyone=False)
-    found, around = selection.together(
-        lambda: find(cluster, current, words), lambda: gathering.surroundings(cluster, current.entry)
+    job, around = selection.together(
+        lambda: one(cluster, current, word, everyone=False), lambda: gathering.surroundings(cluster, current.entry)
     )
-    if found.missing:
-        raise found.missing[0]
-    return gathering.gather(cluster, current, found.jobs[0], around)
+    return gathering.gather(cluster, current, job, around)
 
 
 def _read(place: str) -> Mapping[str, object]:
