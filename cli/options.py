@@ -163,7 +163,9 @@ Command = Annotated[
 ]
 
 # one pod of a job
-Index = Annotated[int | None, Option("--index", metavar="N", min=0, help="The pod of this index: an array's task.")]
+Index = Annotated[
+    int | None, Option("--index", metavar="N", min=0, help="The pod of this index: an array's task, by its number.")
+]
 PodName = Annotated[str, Option("--pod", metavar="NAME", help="The pod of this name.")]
 InPod = Annotated[list[str] | None, Argument(metavar="[-- COMMAND...]", help="What runs there (else a shell).")]
 Ports = Annotated[

@@ -37,6 +37,7 @@ FORMS = [
 def test_forms(text: str, wanted: list[int], at_once: int) -> None:
     read = array.read(text, "--array")
     assert (numbers(read), read.at_once) == (wanted, at_once)
+    assert [array.number(read.said, index) for index in range(read.count)] == wanted
 
 
 REFUSED = [

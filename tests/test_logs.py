@@ -172,17 +172,21 @@ def test_line_of_fifty_megabytes(real: Stage) -> None:
 
 
 def test_arrays(real: Stage) -> None:
-    """Each line has its task's number in front; --index shows one alone; an earlier attempt only with --all."""
-    script = r"printf '\r10%%'; sleep 1; printf '\r20%%'; echo; echo end of $JOBQ_ARRAY_INDEX"
-    name = submitted(real, "--array", "0-1", "--", "sh", "-c", script)
+    """Each line has its task's number in front; --index shows one alone; status and why tell of it by its number."""
+    script = (
+        r"printf '\r10%%'; sleep 1; printf '\r20%%'; echo; echo end of $JOBQ_ARRAY_INDEX; [ $JOBQ_ARRAY_INDEX = 3 ]"
+    )
+    name = submitted(real, "--array", "3,5", "--", "sh", "-c", script)
     run = real.jobq("logs", "-f", name)
     assert run.code == 0
-    assert sorted(run.out.splitlines()) == sorted(f"[{n}] {t}" for n in (0, 1) for t in ("10%", "20%", f"end of {n}"))
-    assert real.jobq("logs", "--tail", "1", name).out == "[0] end of 0\n[1] end of 1\n"
-    assert real.jobq("logs", "--tail", "1", "--index", "1", name).out == "end of 1\n"
-    assert real.jobq("logs", "-f", "--index", "1", name).out == "\n10%\n20%\nend of 1\n"  # read as text: \r is \n
-    wrong = real.jobq("logs", "--index", "7", name)
-    assert (wrong.code, "has no pod of index 7" in wrong.err, "there are: 0, 1" in wrong.err) == (1, True, True)
+    assert sorted(run.out.splitlines()) == sorted(f"[{n}] {t}" for n in (3, 5) for t in ("10%", "20%", f"end of {n}"))
+    assert real.jobq("logs", "--tail", "1", name).out == "[3] end of 3\n[5] end of 5\n"
+    assert real.jobq("logs", "--tail", "1", "--index", "5", name).out == "end of 5\n"
+    assert real.jobq("logs", "-f", "--index", "5", name).out == "\n10%\n20%\nend of 5\n"  # read as text: \r is \n
+    wrong = real.jobq("logs", "--index", "1", name)
+    assert (wrong.code, "has no pod of index 1" in wrong.err, "there are: 3,5" in wrong.err) == (1, True, True)
+    assert "1 failed (5)" in real.jobq("status", name).out
+    assert "1 of 2 indexes failed (5)" in real.jobq("why", name[:-2]).out
 
 
 def test_attempts(real: Stage) -> None:

@@ -144,8 +144,8 @@ def details_json(details: Details) -> Mapping[str, object]:
         "done": done,
         "failed": failed,
         "running": parts.number(status, "active") or 0,
-        "completedIndexes": parts.text(status, "completedIndexes"),
-        "failedIndexes": parts.text(status, "failedIndexes"),
+        "completedIndexes": indexes.named(details.job.body, parts.text(status, "completedIndexes")),
+        "failedIndexes": indexes.named(details.job.body, parts.text(status, "failedIndexes")),
     }
     return {
         **as_json(details.row, details.now),
@@ -204,7 +204,7 @@ def _indexes(details: Details) -> str:
         return ""
     total, done, failed = indexes.counts(details.job.body)
     status = parts.mapping(details.job.body, "status")
-    which = f" ({parts.text(status, 'failedIndexes')})" if failed else ""
+    which = f" ({indexes.named(details.job.body, parts.text(status, 'failedIndexes'))})" if failed else ""
     return f"{total}: {done} done, {failed} failed{which}, {parts.number(status, 'active') or 0} running"
 
 

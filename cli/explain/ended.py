@@ -153,7 +153,7 @@ def _pod_deadline(evidence: Evidence, pod: Json) -> Answer | None:
 def _indexes(evidence: Evidence) -> str:
     """``2 of 8 indexes failed (1,5): ``, for an array."""
     total, _, failed = indexes.counts(evidence.job)
-    which = parts.text(evidence.job, "status", "failedIndexes")
+    which = indexes.named(evidence.job, parts.text(evidence.job, "status", "failedIndexes"))
     return f"{failed} of {total} indexes failed ({which}): " if failed and total else ""
 
 

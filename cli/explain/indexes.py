@@ -1,7 +1,10 @@
-"""How far an array has come, and how many of a job's pods may run at once. Pure."""
+"""How far an array has come, its tasks' numbers, and how many of a job's pods may run at once. Pure."""
+
+from collections.abc import Iterable, Iterator
 
 from cli import parts
 from cli.parts import Json
+from cli.submission import array
 
 
 def progress(job: Json) -> str:
@@ -20,6 +23,29 @@ def counts(job: Json) -> tuple[int, int, int]:
     return total, _size(parts.text(status, "completedIndexes")), _size(parts.text(status, "failedIndexes"))
 
 
+def number(pod_spec: Json, index: int) -> int:
+    """What the task at this index finds in ``JOBQ_ARRAY_INDEX``."""
+    runs = _runs(pod_spec)
+    return array.number(runs, index) if runs else index
+
+
+def named(job: Json, ranges: str) -> str:
+    """Indexes as Kubernetes tells them, ``0,2-4``, as the numbers of an array's tasks."""
+    runs = _runs(parts.mapping(job, "spec", "template", "spec"))
+    return told(array.number(runs, index) for part in _ranges(ranges) for index in part) if runs else ranges
+
+
+def told(numbers: Iterable[int]) -> str:
+    """``1,3-5``."""
+    spans: list[list[int]] = []
+    for one in sorted(numbers):
+        if spans and one == spans[-1][1] + 1:
+            spans[-1][1] = one
+        else:
+            spans.append([one, one])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+
+
 def reduced(workload: Json | None) -> tuple[int, int] | None:
     """How many pods may run at once, and how many were asked for, where Kueue admitted fewer: it never raises that."""
     asked = {parts.text(one, "name"): parts.number(one, "count") for one in parts.items(workload, "spec", "podSets")}
@@ -32,9 +58,18 @@ def reduced(workload: Json | None) -> tuple[int, int] | None:
 
 def _size(ranges: str) -> int:
     """How many numbers ``0-3,7`` has."""
-    total = 0
-    for part in filter(None, ranges.split(",")):
+    return sum(map(len, _ranges(ranges)))
+
+
+def _ranges(text: str) -> Iterator[range]:
+    for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")
         if first.isdecimal():
-            total += (int(last) - int(first) if last.isdecimal() else 0) + 1
-    return total
+            yield range(int(first), int(last if last.isdecimal() else first) + 1)
+
+
+def _runs(pod_spec: Json) -> str:
+    """The array's numbers, where they don't count up from 0, as its first container is told them."""
+    container = next(iter(parts.items(pod_spec, "containers")), {})
+    said = (one for one in parts.items(container, "env") if parts.text(one, "name") == array.RUNS_VARIABLE)
+    return parts.text(next(said, {}), "value")

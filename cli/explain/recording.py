@@ -1,7 +1,8 @@
 """What is kept of a cluster's objects in saved evidence: what explains a job, and nothing that could be a secret. Pure.
 
-Kept are the fields named here; environment values, commands and arguments, probes, other annotations, termination
-messages and whatever else people write freely are left out, as is all that concerns other projects' jobs.
+Kept are the fields named here; environment values but an array's numbers, commands and arguments, probes, other
+annotations, termination messages and whatever else people write freely are left out, as is all that concerns other
+projects' jobs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 from cli import parts
 from cli.parts import Json
+from cli.submission.array import RUNS_VARIABLE
 
 _ANNOTATIONS = ("kueue.x-k8s.io/", "jobq.io/submitted-by", "jobq.io/allowed-priority-classes")
 _POD = (
@@ -107,11 +109,16 @@ def _object(body: Json) -> dict[str, Any]:
 
 def _container(body: Json) -> Json:
     kept = _some(body, _CONTAINER)
-    if env := [_some(one, ("name", "valueFrom")) for one in parts.items(body, "env")]:
+    if env := [_some(one, _variable(one)) for one in parts.items(body, "env")]:
         kept["env"] = env
     if sources := [_some(one, ("secretRef", "configMapRef")) for one in parts.items(body, "envFrom")]:
         kept["envFrom"] = sources
     return kept
+
+
+def _variable(body: Json) -> Sequence[str]:
+    """Its value only where that is the numbers of an array's tasks."""
+    return ("name", "valueFrom", *(("value",) if body.get("name") == RUNS_VARIABLE else ()))
 
 
 def _volume(body: Json) -> Json:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from cli import clock
-from cli.explain import words
+from cli.explain import indexes, words
 from cli.explain.jobs import JOB_UID, AnyJob
 from cli.explain.status import ENDED, status_of
 from cli.explain.why import explain
@@ -48,9 +48,9 @@ def in_order(pods: Sequence[Body]) -> Sequence[Body]:
 
 
 def index(pod: Body) -> int | None:
-    """The index of an Indexed Job's pod."""
+    """The index of an Indexed Job's pod: in an array its task's number."""
     said = pod["metadata"].get("annotations", {}).get(_INDEX)
-    return None if said is None else int(said)
+    return None if said is None else indexes.number(pod.get("spec") or {}, int(said))
 
 
 def container(pod: Body) -> str:
@@ -105,7 +105,7 @@ def narrowed(pods: Sequence[Body], job: Body, wanted: int | None, name: str) -> 
     found = matching(pods, wanted, name)
     if pods and not found:
         what = f"named {name!r}" if name else f"of index {wanted}"
-        there = {pod["metadata"]["name"] if name else str(index(pod)) for pod in pods}
+        there = [pod["metadata"]["name"] for pod in pods] if name else [indexes.told({index(pod) or 0 for pod in pods})]
         hint = f"there are: {', '.join(sorted(there))}" if is_parallel(job) or name else "it is no array"
         raise NotFound(f"{job['metadata']['name']} has no pod {what}", hint=hint)
     return found

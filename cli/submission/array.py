@@ -19,6 +19,7 @@ LARGEST = 2**31 - 1
 """The largest number of a task."""
 
 _PART = re.compile(r"(?P<first>[0-9]{1,18})(?:-(?P<last>[0-9]{1,18})(?::(?P<step>[0-9]{1,10}))?)?", re.ASCII)
+_RUN = re.compile(r"\b([0-9]{1,10}):([0-9]{1,6}):([0-9]{1,10})\b", re.ASCII)
 _HINT = "write numbers and ranges, and how many may run at once: 0-15, 1-10:3,20, 0-99%8"
 _PROLOGUE = f"""\
 JOBQ_ARRAY_INDEX=$(
@@ -77,6 +78,17 @@ def read(text: str, origin: str) -> Array:
     if len(array.said) > LARGEST_WORD - len(RUNS_VARIABLE) - 1:
         raise UsageError(f"{origin}: the numbers are too irregular for one job to carry", hint="make several")
     return array
+
+
+def number(said: str, index: int) -> int:
+    """The number of the task at a pod's index, by the runs of `Array.said`; the index itself where there are none."""
+    at = index
+    for run in _RUN.finditer(said):
+        first, count, step = map(int, run.groups())
+        if at < count:
+            return first + at * step
+        at -= count
+    return index
 
 
 def layout(array: Array, *, retries: int, seconds: int | None) -> Layout:
