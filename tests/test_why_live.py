@@ -13,12 +13,15 @@ from cli.explain.answer import Answer, Code
 from cli.explain.evidence import evidence_of
 from cli.explain.why import explain
 from cli.job import why
+from cli.job.gathering import glance
+from cli.job.reading import read_jobs
 from reconciler.cluster import Body, Resource
 from reconciler.kinds import CLUSTER_QUEUE, CONFIG_MAP, JOB, LOCAL_QUEUE, NAMESPACE, RESOURCE_QUOTA, WORKLOAD
 from reconciler.kube import KubeCluster, connect
 from tests.controlplane.api import Api
 from tests.controlplane.plane import Plane
 from tests.stage import KIM, Stage, raise_project
+from tests.test_judgement import WEAKER
 from tests.world import eventually
 
 pytestmark = pytest.mark.xdist_group("why")
@@ -87,7 +90,16 @@ class Bench:
             return answers[-1].code is code
 
         assert eventually(is_told), (name, answers[-1])
+        agreeing = {code, *WEAKER.get(code, ())}
+        assert eventually(lambda: {*self.briefly(name)} <= agreeing), (name, code, self.briefly(name))
         return answers[-1]
+
+    def briefly(self, name: str) -> list[Code]:
+        """The codes that `list` and `status` tell."""
+        current = selection.current(self.kim, self.stage.project)
+        (job,) = [one for one in read_jobs(self.kim, current.entry, positions=False).jobs if one.name == name]
+        now = clock.now()
+        return [explain(job.evidence(now)).code, explain(evidence_of(glance(self.kim, current.entry, job))).code]
 
     def says(self, name: str, words: str) -> bool:
         """Whether the sentence or the action has these words before long: a queue's numbers come a moment later."""
