@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.explain.answer import Answer
-from cli.explain.evidence import evidence_of
+from cli.explain.reading import evidence_of
 from cli.explain.why import explain
 
 FOLDER = Path(__file__).parent / "cases" / "why"

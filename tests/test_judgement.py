@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from cli.explain.answer import Answer, Code
-from cli.explain.evidence import Evidence, evidence_of
+from cli.explain.evidence import Evidence
 from cli.explain.jobs import AnyJob
 from cli.explain.overview import overviews
+from cli.explain.reading import evidence_of
 from cli.explain.status import Status, status_of
 from cli.explain.why import explain
 from reconciler.cluster import Body

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cli.explain.answer import Answer, Code
-from cli.explain.evidence import evidence_of
+from cli.explain.reading import evidence_of
 from cli.explain.status import Status, status_of
 from cli.job.why import as_json
 from tests.recordings import FOLDER, GONE, NAMES, changed, recording, told, written

@@ -10,7 +10,7 @@ import pytest
 
 from cli import clock, selection
 from cli.explain.answer import Answer, Code
-from cli.explain.evidence import evidence_of
+from cli.explain.reading import evidence_of
 from cli.explain.why import explain
 from cli.job import why
 from cli.job.gathering import glance

@@ -39,7 +39,7 @@ def queue_missing(evidence: Evidence) -> Answer | None:
     if going := parts.instant(evidence.local_queue, "metadata", "deletionTimestamp"):
         sentence = f"Can't start: the project's queue {name} is being deleted{words.since(going, evidence)}."
         action = "Tell the admins; nothing in the job needs to change."
-        return Answer(Code.QUEUE_MISSING, sentence, action, f"the queue {name} is being deleted")
+        return Answer(Code.QUEUE_MISSING, sentence, action, "its queue is being deleted")
     if not name or not absent or evidence.local_queue:
         return None
     others = [one for one in there or () if one != name]

@@ -191,7 +191,8 @@ def _starting(evidence: Evidence, living: Sequence[Json]) -> Answer:
     where = f"{which} on {node} and {about or 'is being set up'}" if alone else f"{which} being set up"
     if parts.text(parts.condition(pod, "PodScheduled"), "reason") == "SchedulingGated":
         gates = [parts.text(one, "name") for one in parts.items(pod, "spec", "schedulingGates")]
-        where = about = f"waits for its scheduling gate{'s' if gates[1:] else ''} {words.listed(gates)}".rstrip()
+        about = "waits for its scheduling gates"
+        where = f"waits for its scheduling gate{'s' if gates[1:] else ''} {words.listed(gates)}".rstrip()
     elif not node:
         about = "not on a node yet"
         where = f"{which} {about}"

@@ -37,7 +37,8 @@ def _unchecked(evidence: Evidence) -> Answer:
         return Answer(Code.JUST_ADMITTED, sentence, "Ask again in a moment.")
     holds = f" It holds {holding(evidence)} meanwhile." if holding(evidence) else ""
     sentence = f"Has its quota{words.since(when, evidence)} and is not admitted: {what or 'nobody says why'}.{holds}"
-    return Answer(Code.ADMISSION_CHECK_PENDING, sentence, "Wait a moment; tell the admins if it stays so.", what)
+    action = "Wait a moment; tell the admins if it stays so."
+    return Answer(Code.ADMISSION_CHECK_PENDING, sentence, action, "is not admitted")
 
 
 def retried(evidence: Evidence) -> Answer | None:

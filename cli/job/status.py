@@ -5,9 +5,9 @@ from cli.catalogue import Entry
 from cli.connection import connect
 from cli.console import Column
 from cli.explain.details import Details, details_json, lines, pod_cells
-from cli.explain.evidence import evidence_of
 from cli.explain.jobs import AnyJob
 from cli.explain.overview import overview
+from cli.explain.reading import evidence_of
 from cli.explain.standing import Position
 from cli.explain.why import explain
 from cli.job import gathering, targets

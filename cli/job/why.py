@@ -8,7 +8,8 @@ from pathlib import Path
 from cli import console, options, selection
 from cli.connection import connect
 from cli.explain.answer import Answer
-from cli.explain.evidence import Evidence, evidence_of
+from cli.explain.evidence import Evidence
+from cli.explain.reading import evidence_of
 from cli.explain.status import status_of
 from cli.explain.why import explain
 from cli.job import gathering
