@@ -120,12 +120,14 @@ def _ousted(_: Evidence, pod: Json) -> Answer | None:
     if told.startswith("OutOf") or message.startswith(_REJECTED) or told == "UnexpectedAdmissionError":
         why = words.plain(message.removeprefix(_REJECTED).removeprefix(": ")) or told
         sentence = f"Failed: its node refused the pod, though the scheduler had chosen it: {why}."
-        return Answer(Code.POD_EVICTED, sentence, "Submit it again; tell the admins if it happens often.")
+        action = "Submit it again; tell the admins if it happens often."
+        return Answer(Code.POD_EVICTED, sentence, action, "its node refused the pod")
     if told not in {"Evicted", "NodeLost", "Terminated", "NodeShutdown"} and not target:
         return None
     if _DISK_OF_ITS_OWN.search(message):
         sentence = f"Failed: it wrote more to its node's disk than it may: {words.plain(message)}."
-        return Answer(Code.POD_EVICTED, sentence, "Submit it again; write less to the container's disk or to a volume.")
+        action = "Submit it again; write less to the container's disk or to a volume."
+        return Answer(Code.POD_EVICTED, sentence, action, "wrote too much to disk")
     if low := _LOW.search(message):
         what = _OUT_OF.get(low[1], low[1])
         action = {
