@@ -603,6 +603,7 @@ def test_requests(plane: Plane, home: Path) -> None:
                 "get configmaps",
                 "list clusterqueues",
                 "list cohorts",
+                "list limitranges",
                 "list resourceflavors",
                 "list workloadpriorityclasses",
             ],

@@ -21,7 +21,7 @@ from cli import main
 from cli.job import checkout, sending
 from reconciler.cluster import Body, Cluster, Resource
 from reconciler.errors import ClusterError, Conflict, Forbidden, Unreachable
-from reconciler.kinds import CONFIG_MAP, JOB, LOCAL_QUEUE, NAMESPACE, RESOURCE_QUOTA, SERVICE
+from reconciler.kinds import CONFIG_MAP, JOB, LIMIT_RANGE, LOCAL_QUEUE, NAMESPACE, RESOURCE_QUOTA, SERVICE
 from tests.controlplane.plane import Plane
 from tests.proxy import lose_answer, proxied, silence
 from tests.repository import Repository
@@ -356,6 +356,14 @@ def test_never_fits(real: Stage) -> None:
     assert "the largest that fits is --nodes 2; --force sends it all the same" in error
     assert dry(real, "-g", "9", "--force", "--", "true")["objects"]
     assert dry(real, "--array", "0-99", "-g", "2", "--", "true")["objects"]
+    limits = [{"type": "Container", "max": {"memory": "1Gi"}}]
+    real.admin.create(
+        LIMIT_RANGE, {"metadata": {"name": "small", "namespace": real.project}, "spec": {"limits": limits}}
+    )
+    error = refused(real, "-m", "2Gi", "--", "true")
+    real.admin.delete(LIMIT_RANGE, "small", namespace=real.project)
+    assert "asks for 2Gi memory, and the project takes at most 1Gi memory in a container" in error
+    assert "the largest that it takes is --memory 1Gi; --force sends it all the same" in error
 
 
 WRONG = [

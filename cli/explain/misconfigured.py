@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal
 
 from cli import parts
 from cli.explain import messages, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import QUEUE_LABEL, Evidence
-from cli.fit import judge, requests
+from cli.fit import judge, limits
 from cli.fit import words as amounts
 from cli.fit.judge import Queue
+from cli.fit.limits import Beyond
 from cli.fit.requests import PodSet
-from cli.parts import Json
 from reconciler.selectors import said, selects
 
 _CLAIMED = re.compile(r"resource claims|ResourceClaim|DeviceClass|\bDRA\b")
@@ -112,16 +111,8 @@ def _selects(selector: object, labels: parts.Json) -> bool:
 def _limits(evidence: Evidence) -> Answer | None:
     """The project's LimitRange against each container and each pod."""
     for pods in evidence.pod_sets if evidence.limit_ranges else ():
-        containers = [*parts.items(pods.pod, "initContainers"), *parts.items(pods.pod, "containers")]
-        asked = [(parts.mapping(one, "resources"), "container") for one in containers]
-        for limit in (one for body in evidence.limit_ranges for one in parts.items(body, "spec", "limits")):
-            kind = parts.text(limit, "type")
-            for resources, noun in asked if kind == "Container" else []:
-                if found := _beyond(limit, *_ends(resources)):
-                    return _limited(*found, noun)
-            whole = _whole(pods.pod)
-            if kind == "Pod" and (found := _beyond(limit, whole, whole)):
-                return _limited(*found, "pod")
+        if found := limits.beyond(pods.pod, evidence.limit_ranges):
+            return _limited(found)
     if "LimitRange" in evidence.message:
         what = words.plain(evidence.message.split("constraints: ", 1)[-1])
         return Answer(
@@ -138,35 +129,14 @@ def _limits(evidence: Evidence) -> Answer | None:
     return None
 
 
-def _whole(pod: Json) -> parts.Json:
-    return {key: str(value) for key, value in requests.of_pod(pod).items()}
-
-
-def _ends(resources: Json) -> tuple[parts.Json, parts.Json]:
-    """The most and the least that a container says of each resource: of a request and a limit both count."""
-    requests_, limits = parts.pairs(resources, "requests"), parts.pairs(resources, "limits")
-    both = {key: sorted({limits[key], requests_[key]}, key=parts.quantity) for key in requests_.keys() & limits.keys()}
-    said = {**limits, **requests_}
-    return said | {key: ends[-1] for key, ends in both.items()}, said | {key: ends[0] for key, ends in both.items()}
-
-
-def _beyond(limit: Json, most: parts.Json, least: parts.Json) -> tuple[str, str, Decimal, Decimal] | None:
-    for word, key, asked in (("most", "max", most), ("least", "min", least)):
-        for resource, written in parts.pairs(limit, key).items():
-            border, value = parts.quantity(written), parts.quantity(asked.get(resource, written))
-            if (value > border) if word == "most" else (value < border):
-                return word, resource, border, value
-    return None
-
-
-def _limited(word: str, resource: str, border: Decimal, value: Decimal, noun: str) -> Answer:
-    most = amounts.amount(resource, border)
-    verb = "allows" if word == "most" else "wants"
+def _limited(found: Beyond) -> Answer:
+    border = amounts.amount(found.resource, found.border)
+    verb = "allows" if found.at == "most" else "wants"
     return Answer(
         Code.LIMIT_RANGE_EXCEEDED,
-        f"Can never start: the project {verb} at {word} {most} {resource} per {noun}, "
-        f"the job asks for {amounts.amount(resource, value)}.",
-        f"Delete it and submit with at {word} {most}.",
+        f"Can never start: the project {verb} at {found.at} {border} {found.resource} per {found.noun}, "
+        f"the job asks for {amounts.amount(found.resource, found.asked)}.",
+        f"Delete it and submit with at {found.at} {border}.",
     )
 
 

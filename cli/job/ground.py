@@ -15,6 +15,7 @@ from reconciler.kinds import (
     CLUSTER_QUEUE,
     COHORT,
     JOB,
+    LIMIT_RANGE,
     PRIORITY_CLASS,
     RESOURCE_FLAVOR,
     SELF_SUBJECT_ACCESS_REVIEW,
@@ -34,6 +35,7 @@ class Ground:
     cluster_queues: Bodies
     cohorts: Bodies
     flavors: Bodies
+    limit_ranges: Bodies
     provenance: Mapping[str, str]
 
     @property
@@ -65,7 +67,7 @@ class Ground:
 
 
 def survey(cluster: Cluster, project: str, folder: Path) -> Ground:
-    """Everything, in one round trip. Raises: UsageError, Forbidden and other ClusterErrors."""
+    """Everything, in two round trips. Raises: UsageError, Forbidden and other ClusterErrors."""
     with ThreadPoolExecutor(5) as pool:
         listed = [
             pool.submit(_readable, cluster, resource)
@@ -73,8 +75,9 @@ def survey(cluster: Cluster, project: str, folder: Path) -> Ground:
         ]
         origin = pool.submit(provenance, folder)
         current = _ready(cluster, project)
+        limits = _readable(cluster, LIMIT_RANGE, current.entry.namespace)
         classes, queues, cohorts, flavors = (one.result() for one in listed)
-        return Ground(current, classes, queues, cohorts, flavors, origin.result())
+        return Ground(current, classes, queues, cohorts, flavors, limits, origin.result())
 
 
 def flavors_of(cluster_queue: Body) -> Sequence[str]:
@@ -107,9 +110,9 @@ def _may_create(cluster: Cluster, namespace: str) -> bool:
     return bool(cluster.create(kind, review)["status"]["allowed"])
 
 
-def _readable(cluster: Cluster, resource: Resource) -> Bodies:
+def _readable(cluster: Cluster, resource: Resource, namespace: str = "") -> Bodies:
     try:
-        return cluster.list(resource).items
+        return cluster.list(resource, namespace=namespace).items
     except (Forbidden, NotFound):
         return None
 

@@ -154,6 +154,7 @@ def _place(ground: Ground, flavor: Body) -> Place:
 
 
 def _check_fit(job: Body, ground: Ground) -> None:
+    fits.check_limits(job, ground.limit_ranges or ())
     queue = fits.queue_of(ground.cluster_queue, ground.flavors, ground.cluster_queues or (), ground.cohorts)
     if queue is not None:
         fits.check(job, queue)

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from cli.fit import judge, requests, words
+from cli import parts
+from cli.fit import judge, limits, requests, words
 from cli.fit.cohort import Tree
 from cli.fit.judge import Choice, Never, Queue
 from reconciler.cluster import Body
@@ -35,6 +36,21 @@ def check(job: Body, queue: Queue) -> None:
         )
     if (never := judge.never(queue, pod_sets)) is not None:
         raise UsageError(_too_much(never, queue), hint=f"{_way_out(never)}; {_FORCE}")
+
+
+def check_limits(job: Body, limit_ranges: Sequence[Body]) -> None:
+    """Raises: UsageError for a job that the project's limits keep from starting, with the amount that they take."""
+    found = limits.beyond(parts.mapping(job, "spec", "template", "spec"), limit_ranges)
+    if found is None:
+        return
+    asked, border = (words.plainly(found.resource, amount) for amount in (found.asked, found.border))
+    size = words.option(found.resource, found.border)
+    way_out = f"the {'largest' if found.at == 'most' else 'smallest'} that it takes is {size}" if size else "change it"
+    raise UsageError(
+        f"the job would wait for ever: it asks for {asked}, "
+        f"and the project takes at {found.at} {border} in a {found.noun}",
+        hint=f"{way_out}; {_FORCE}",
+    )
 
 
 def _instead(missing: str, queue: Queue) -> str:
