@@ -7,6 +7,7 @@ from functools import cached_property
 
 from cli import parts
 from cli.explain import belonging
+from cli.explain.standing import Position
 from cli.fit import requests
 from cli.fit.cohort import Tree
 from cli.fit.requests import PodSet
@@ -18,14 +19,6 @@ PROJECT_LABEL = "jobq.io/project"
 ALLOWED = "jobq.io/allowed-priority-classes"
 MANAGED = ("kueue.x-k8s.io/managed-namespace", "jobq.io/managed")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a job stands in line, counted from 1; ``overall`` is 0 where that isn't known."""
-
-    project: int
-    overall: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +39,7 @@ class Evidence:
     flavors: Sequence[Json] = ()
     pods: Sequence[Json] = ()
     events: Sequence[Json] = ()
-    place: Place | None = None
+    place: Position | None = None
     unanswered: int = 0
     """The HTTP status with which Kueue's visibility API refused; 0 where it answered, or wasn't asked."""
     others: Sequence[Json] | None = None

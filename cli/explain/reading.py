@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from cli import parts
 from cli.explain import belonging
-from cli.explain.evidence import Evidence, Place, happened
+from cli.explain.evidence import Evidence, happened
+from cli.explain.standing import Position
 from cli.fit.cohort import Tree, cohort_of, parent_of
 from cli.parts import Json
 
@@ -77,7 +78,7 @@ def _tree(raw: object) -> Tree:
     return Tree(parts.items(raw, "cohortClusterQueues"), cohorts, whole)
 
 
-def _place(waiting: Sequence[Json], workload: Json) -> Place | None:
+def _place(waiting: Sequence[Json], workload: Json) -> Position | None:
     """The place among the own namespace's jobs: some releases of Kueue mix in those of others."""
     namespace, name = parts.text(workload, "metadata", "namespace"), parts.name(workload)
     own = [one for one in waiting if parts.text(one, "metadata", "namespace") == namespace]
@@ -85,7 +86,7 @@ def _place(waiting: Sequence[Json], workload: Json) -> Place | None:
     for place, one in enumerate(ours, 1):
         if name and parts.name(one) == name:
             overall = parts.number(one, "positionInClusterQueue")
-            return Place(place, 0 if overall is None else overall + 1)
+            return Position(place, None if overall is None else overall + 1)
     return None
 
 

@@ -76,7 +76,7 @@ def lacking(queue: Queue, tries: Sequence[Try]) -> Sequence[str]:
 def way_out(evidence: Evidence, queue: Queue, choices: Sequence[Choice]) -> str:
     """What would start now, or else to wait."""
     place, choice = evidence.place, choices[0]
-    look = "; `jobq queue` shows who is ahead" if place and max(place.project, place.overall) > 1 else ""
+    look = "; `jobq queue` shows who is ahead" if place and max(place.here, place.overall or 0) > 1 else ""
     if choices[1:]:
         return f"Wait{look}."  # what is free of one isn't enough
     best = max(choice.suiting, key=lambda one: _share(queue, one))

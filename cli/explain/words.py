@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from cli.explain.evidence import Evidence, Place
+from cli.explain.evidence import Evidence
+from cli.explain.standing import Position
 
 _TEENS = range(11, 14)
 _SIGNALS = {137: "killed", 139: "a segmentation fault", 143: "ended from outside", 134: "aborted"}
@@ -52,13 +53,11 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def place(found: Place | None) -> str:
+def place(found: Position | None) -> str:
     """``; 3rd in your project, 11th overall``, or nothing."""
     if found is None:
         return ""
-    return f"; {ordinal(found.project)} in your project" + (
-        f", {ordinal(found.overall)} overall" if found.overall else ""
-    )
+    return f"; {ordinal(found.here)} in your project" + (f", {ordinal(found.overall)} overall" if found.overall else "")
 
 
 def listed(words: Sequence[str]) -> str:

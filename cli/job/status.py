@@ -8,7 +8,6 @@ from cli.explain.details import Details, details_json, lines, pod_cells
 from cli.explain.jobs import AnyJob
 from cli.explain.overview import overview
 from cli.explain.reading import evidence_of
-from cli.explain.standing import Position
 from cli.explain.why import explain
 from cli.job import gathering, targets
 from reconciler.cluster import Cluster
@@ -51,6 +50,5 @@ def status(
 
 def _read(cluster: Cluster, entry: Entry, job: AnyJob) -> Details:
     evidence = evidence_of(gathering.glance(cluster, entry, job))
-    answer, place, now = explain(evidence), evidence.place, clock.now()
-    position = Position(place.project, place.overall or None) if place else None
-    return Details(job, overview(job, answer, position, now), answer, evidence.pods, now)
+    answer, now = explain(evidence), clock.now()
+    return Details(job, overview(job, answer, evidence.place, now), answer, evidence.pods, now)

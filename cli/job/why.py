@@ -63,7 +63,7 @@ def as_json(evidence: Evidence, answer: Answer) -> Mapping[str, object]:
         "kind": evidence.kind,
         "project": evidence.project,
         "status": status_of(evidence.job, evidence.workload or None, evidence.now) if evidence.job else None,
-        "position": {"project": place.project, "overall": place.overall or None} if place else None,
+        "position": {"project": place.here, "overall": place.overall} if place else None,
     }
 
 
