@@ -261,6 +261,18 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["allowed: normal, low"],
     ),
     (
+        "pods of a PriorityClass that isn't there",
+        "namespace-not-managed",
+        {
+            "namespace/metadata/labels/jobq.io~managed": "true",
+            "job/spec/template/spec/priorityClassName": "urgent",
+            "job/metadata/labels/kueue.x-k8s.io~priority-class": GONE,
+            "job/metadata/creationTimestamp": THEN,
+        },
+        Code.PRIORITY_CLASS_MISSING,
+        ["urgent seems to be none", "for 31 min"],
+    ),
+    (
         "managed, and overlooked",
         "namespace-not-managed",
         {"namespace/metadata/labels/jobq.io~managed": "true", "job/metadata/creationTimestamp": THEN},
@@ -789,6 +801,20 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         },
         Code.ADMISSION_CHECK_PENDING,
         ["and is not admitted: There are pending requests", "holds 1 GPU"],
+    ),
+    (
+        "a check that is asked again",
+        "admission-check-pending",
+        {
+            f"{WL}/admissionChecks/0/message": "Reset to Pending after eviction. Previously: Retry",
+            f"{CONDITIONS}/Evicted": _condition(
+                "False",
+                "QuotaReserved",
+                'Previously: Evicted due to AdmissionCheck in Retry state: "grow" (node pool is full)',
+            ),
+        },
+        Code.ADMISSION_CHECK_PENDING,
+        ["the admission check grow: it is asked again, it sent the job back before (node pool is full)"],
     ),
     (
         "two checks",

@@ -100,7 +100,7 @@ def _not_ready(evidence: Evidence) -> Sequence[Json]:
 
 def _pending(evidence: Evidence, checks: Sequence[Json]) -> Answer:
     names = [parts.text(one, "name") or "of its queue" for one in checks]
-    said = [words.plain(parts.text(one, "message")) for one in checks]
+    said = [_says(evidence, one) for one in checks]
     if checks[1:]:
         which = "the admission checks " + words.listed(
             [f"{name} ({message})" if message else name for name, message in zip(names, said, strict=True)]
@@ -115,6 +115,16 @@ def _pending(evidence: Evidence, checks: Sequence[Json]) -> Answer:
         f"Wait; whoever runs the {'checks' if checks[1:] else 'check'} {words.listed(names)} knows more.",
         f"waits for {words.listed(names)}",
     )
+
+
+def _says(evidence: Evidence, check: Json) -> str:
+    """The check's message; of one that begins anew after it had sent the job back, why it did."""
+    message = words.plain(parts.text(check, "message"))
+    if not message.startswith(_RESET):
+        return message
+    before = parts.text(parts.condition(evidence.workload, "Evicted"), "message")
+    told = dict(_QUOTED.findall(before)).get(parts.text(check, "name"), "")
+    return f"it is asked again, it sent the job back before{f' ({words.plain(told)})' if told else ''}"
 
 
 def holding(evidence: Evidence) -> str:

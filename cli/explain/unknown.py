@@ -124,6 +124,14 @@ def _overlooked(evidence: Evidence, waited: str) -> Answer:
     if evidence.since(parts.instant(evidence.job, "metadata", "creationTimestamp")) < LONG:
         sentence = f"Submitted {waited} ago: Kueue has not looked at it yet."
         return Answer(Code.JUST_SUBMITTED, sentence, "Ask again in a moment.", about)
+    named = parts.text(evidence.job, "spec", "template", "spec", "priorityClassName")
+    if evidence.managed and named and not evidence.priority:
+        sentence = (
+            f"Kueue has not looked at it for {waited}: it takes no job whose pods name a PriorityClass that does not "
+            f"exist, and {named} seems to be none."
+        )
+        action = f"Check it (kubectl get priorityclass {named}); delete the job and submit it without, with --priority."
+        return Answer(Code.PRIORITY_CLASS_MISSING, sentence, action)
     known = ", although it manages this project" if evidence.managed else ""
     sentence = f"Kueue has not looked at it for {waited}{known}: nobody says why."
     action = f"Ask the admins, with what `jobq why {evidence.name} --save FILE` writes."
