@@ -16,7 +16,16 @@ from cli.job import why
 from cli.job.gathering import glance
 from cli.job.reading import read_jobs
 from reconciler.cluster import Body, Resource
-from reconciler.kinds import CLUSTER_QUEUE, CONFIG_MAP, JOB, LOCAL_QUEUE, NAMESPACE, RESOURCE_QUOTA, WORKLOAD
+from reconciler.kinds import (
+    CLUSTER_QUEUE,
+    CONFIG_MAP,
+    JOB,
+    LOCAL_QUEUE,
+    NAMESPACE,
+    RESOURCE_FLAVOR,
+    RESOURCE_QUOTA,
+    WORKLOAD,
+)
 from reconciler.kube import KubeCluster, connect
 from tests.controlplane.api import Api
 from tests.controlplane.plane import Plane
@@ -27,6 +36,7 @@ from tests.world import eventually
 pytestmark = pytest.mark.xdist_group("why")
 GPU = "nvidia.com/gpu"
 CHECK = Resource("kueue.x-k8s.io", "v1beta2", "admissionchecks", "AdmissionCheck", namespaced=False)
+TOPOLOGY = Resource("kueue.x-k8s.io", "v1beta2", "topologies", "Topology", namespaced=False)
 WORKLOAD_STATUS = "/apis/kueue.x-k8s.io/v1beta2/namespaces/{}/workloads/{}/status"
 
 
@@ -43,6 +53,7 @@ class Bench:
         """Make a Job as its member would; ``labels`` and ``annotations`` (of the pod: ``story``) beside its spec."""
         labels = {"kueue.x-k8s.io/queue-name": "main", **spec.pop("labels", {})}
         story = {"fake.jobq.io/runs-for": "600s", **spec.pop("story", {})}
+        story |= {"kueue.x-k8s.io/podset-required-topology": level} if (level := spec.pop("topology", "")) else {}
         amounts = {"cpu": cpu} | ({GPU: str(gpus)} if gpus else {})
         limits = {GPU: str(gpus)} if gpus else {}
         container = {
@@ -300,6 +311,8 @@ def test_admission_checks(bench: Callable[..., Bench]) -> None:
         assert f"Sent back by the admission check {name} at " in back.sentence
         assert ": later, in zone c; it gave its quota back" in back.sentence
         assert own.says("again", "It is tried again in ")
+        own.check("train", "Retry", "the pool is full")
+        assert own.says("train", "it sent the job back before (the pool is full)")
         own.check("train", "Rejected", "not sold here")
         assert name in own.told("train", Code.ADMISSION_CHECK_REJECTED).sentence
         assert "not sold here" in own.ask("train").sentence
@@ -330,6 +343,31 @@ def test_priority_that_does_not_help(bench: Callable[..., Bench]) -> None:
 def _group(cpu: str, gpus: str) -> Body:
     quotas = [{"name": "cpu", "nominalQuota": cpu}, {"name": GPU, "nominalQuota": gpus}]
     return {"coveredResources": ["cpu", GPU], "flavors": [{"name": "fake", "resources": quotas}]}
+
+
+def test_topology(bench: Callable[..., Bench]) -> None:
+    """Pods that have to run together find less room than there is quota; levels and flavors may not suit at all."""
+    own, name = bench(), f"hosts-{uuid.uuid4().hex[:8]}"
+    fake = own.admin.get(RESOURCE_FLAVOR, "fake")["spec"]
+    flavor = {"apiVersion": RESOURCE_FLAVOR.api_version, "kind": RESOURCE_FLAVOR.kind, "metadata": {"name": name}}
+    topology = {"apiVersion": TOPOLOGY.api_version, "kind": TOPOLOGY.kind, "metadata": {"name": name}}
+    own.admin.create(TOPOLOGY, topology | {"spec": {"levels": [{"nodeLabel": "kubernetes.io/hostname"}]}})
+    own.admin.create(RESOURCE_FLAVOR, flavor | {"spec": fake | {"topologyName": name}})
+    try:
+        own.submit("plain", topology="kubernetes.io/hostname")
+        assert "(fake) has no topology" in own.told("plain", Code.NO_MATCHING_FLAVOR).sentence
+        quotas = [{"name": "cpu", "nominalQuota": "999"}, {"name": GPU, "nominalQuota": "99"}]
+        group = {"coveredResources": ["cpu", GPU], "flavors": [{"name": name, "resources": quotas}]}
+        own.admin.patch(CLUSTER_QUEUE, own.queue, {"spec": {"resourceGroups": [group]}})
+        own.told("plain", Code.RUNNING)
+        own.submit("wide", topology="kubernetes.io/hostname", gpus=1, parallelism=9)
+        assert own.says("wide", f"the quota is there, but the nodes of the topology {name}")
+        own.submit("rack", topology="example.org/rack")
+        assert "has no such level" in own.told("rack", Code.NO_MATCHING_FLAVOR).sentence
+    finally:
+        own.admin.delete(CLUSTER_QUEUE, own.queue)
+        own.admin.delete(RESOURCE_FLAVOR, name)
+        own.admin.delete(TOPOLOGY, name)
 
 
 def test_command(bench: Callable[..., Bench]) -> None:
