@@ -4,6 +4,7 @@ Commands are named by strings and imported when called: ``jobq --help`` loads no
 """
 
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -34,6 +35,8 @@ class Entry:
 
 _COMPLETING = "_JOBQ_COMPLETE"
 """The variable by which a shell asks for completions."""
+_OBJECTS = 200_000
+"""New ones before cycles are looked for: a command keeps what it reads, tens of thousands that are in none."""
 Panels = Mapping[str, Mapping[str, Entry]]
 
 
@@ -179,6 +182,7 @@ def load(name: str, entry: Entry) -> TyperCommand:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line, and end the process with its exit code."""
     console.prepare()
+    gc.set_threshold(_OBJECTS)
     try:
         code = _run(args)
     except typer.Exit as error:  # nobody reads the complaint any more

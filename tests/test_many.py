@@ -42,7 +42,7 @@ def made(stage: Stage, names: list[str]) -> None:
 def test_many_jobs_take_few_requests(api_plane: Plane, tmp_path: Path) -> None:
     """All are listed, in the requests that one job takes; kubectl names the same."""
     stage = raise_project(api_plane, tmp_path)
-    made(stage, [f"job-{number:04}" for number in range(MANY)])
+    made(stage, [f"job-{number:04}-run" for number in range(MANY)])
     start = api_plane.mark()
     rows = stage.jobq("list", "-o", "json").json["jobs"]
     asked = Counter(one.resource for one in api_plane.requests(start, user=KIM, user_agent="jobq/"))
@@ -58,10 +58,22 @@ def test_many_jobs_take_few_requests(api_plane: Plane, tmp_path: Path) -> None:
     assert sorted(f"job.batch/{row['name']}" for row in rows) == sorted(theirs.split())
     assert len(stage.jobq("list", "--limit", "3", "-o", "name").out.splitlines()) == 3
     assert stage.jobq("queue", "-o", "json").json["waiting"] == MANY
-    start = api_plane.mark()
-    assert stage.jobq("status", "job-0007", "-o", "json").json["name"] == "job-0007"
-    verbs = Counter(one.verb for one in api_plane.requests(start, user=KIM, user_agent="jobq/"))
-    assert verbs == {"create": 1, "get": 2, "list": 2}, "one job is asked for alone"
+    for said, more in (("status", 1), ("logs", 1), ("why", 13)):
+        exact = _asked(stage, said, "job-0007-run")
+        assert exact["get jobs"] == 1
+        assert "list jobs" not in exact, "one job is asked for alone"
+        assert exact.total() <= 5 + more
+        for beginning in ("@latest", "job-0007"):
+            named = _asked(stage, said, beginning)
+            assert named["list jobs"] == 1, "the names of all are one page"
+            assert named.total() <= exact.total() + 3, (said, beginning, named)
+
+
+def _asked(stage: Stage, *words: str) -> Counter[str]:
+    """What a command asks, by verb and resource."""
+    start = stage.plane.mark()
+    stage.jobq(*words)
+    return Counter(f"{one.verb} {one.resource}" for one in stage.plane.requests(start, user=KIM, user_agent="jobq/"))
 
 
 def test_job_of_another_kind(api_plane: Plane, tmp_path: Path) -> None:

@@ -51,9 +51,10 @@ def test_others_are_neither_shown_nor_counted() -> None:
 
 
 def test_every_page_is_read() -> None:
-    """The last of 2,100 has its position, in three requests."""
-    server = Visible([pending(f"w{number}", number, number) for number in range(2100)])
-    assert positions_of(server).of["w2099"] == Position(2100, 2100)
+    """The last of more than two pages has its position, in three requests."""
+    count = 2 * positions.PAGE + 100
+    server = Visible([pending(f"w{number}", number, number) for number in range(count)])
+    assert positions_of(server).of[f"w{count - 1}"] == Position(count, count)
     assert len(server.asked) == 3
 
 
@@ -78,5 +79,5 @@ def test_pages_end_with_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
             now[0] += 1.5
             return super().read(path, seconds=seconds)
 
-    found = positions_of(Slow([pending(f"w{number}", number, number) for number in range(3000)]))
-    assert (len(found.of), "0.5 s" in found.problem) == (1000, True)
+    found = positions_of(Slow([pending(f"w{number}", number, number) for number in range(2 * positions.PAGE)]))
+    assert (len(found.of), "0.5 s" in found.problem) == (positions.PAGE, True)

@@ -93,11 +93,12 @@ def gather(cluster: Cluster, current: Current, job: AnyJob, around: Evidence) ->
     unread: dict[str, str] = around["unread"]
     namespace = job.namespace
     asked: dict[str, Callable[[], Any]] = {
-        "workloads": lambda: cluster.list(WORKLOAD, namespace=namespace, labels=f"{JOB_UID}={job.uid}").items,
         "pods": lambda: of_any(cluster, job),
         "events": lambda: _events(cluster, namespace, job.uid),
         "body": lambda: _whole(cluster, job),
     }
+    if job.workload is None:  # it may be there by now
+        asked["workloads"] = lambda: cluster.list(WORKLOAD, namespace=namespace, labels=f"{JOB_UID}={job.uid}").items
     read = _side_by_side(asked, unread)
     workload = job.workload or next(iter(read.pop("workloads") or []), None)
     body = read.pop("body") or job.body
@@ -160,13 +161,16 @@ def _visible(cluster: Cluster, namespace: str, queue: str, workload: str) -> Evi
     until, found = clock.elapsed() + positions.SECONDS, list[Json]()
     try:
         for page in positions.pages(cluster, namespace, queue, until):
-            own = recording.positions(page, namespace)
-            found += own
-            if any(parts.name(one) == workload for one in own):
-                break
+            found += recording.positions(page, namespace)
+            if own := next((one for one in found if parts.name(one) == workload), None):
+                return {"items": [one for one in found if _place(one) <= _place(own)]}
     except ClusterError as error:
         return {"httpStatus": error.code or 503, "message": _bare(str(error))}
     return {"items": found}
+
+
+def _place(one: Json) -> int:
+    return parts.number(one, "positionInLocalQueue") or 0
 
 
 def _whole(cluster: Cluster, job: AnyJob) -> Json:

@@ -1,6 +1,5 @@
 """``jobq list``."""
 
-import gc
 from collections.abc import Sequence
 
 from cli import clock, console, known, options, selection
@@ -53,7 +52,6 @@ def list_command(
     if watch:
         watched.watch_jobs(cluster, current.entry, wanted, output)
         return
-    gc.disable()  # tens of thousands of objects, all of which stay until the end
     now = clock.now()
     positions = output != "name"
     found = (

@@ -5,9 +5,10 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 
+from cli.job.shapes import JOB_NAMES
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import NotFound, UsageError
-from reconciler.kinds import JOB, JOB_METADATA
+from reconciler.kinds import JOB
 from reconciler.model import SUBMITTED_BY
 
 LATEST = "@latest"
@@ -20,7 +21,7 @@ def pick(cluster: Cluster, namespace: str, word: str, caller: str) -> Body:
     if may_be_name(word):
         with suppress(NotFound):
             return cluster.get(JOB, word, namespace=namespace)
-    found = choose(cluster.list(JOB_METADATA, namespace=namespace).items, word, caller, namespace)
+    found = choose(cluster.list(JOB_NAMES, namespace=namespace).items, word, caller, namespace)
     return cluster.get(JOB, found["metadata"]["name"], namespace=namespace)
 
 

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from cli import clock, selection
+from cli import clock, parts, selection
 from cli.catalogue import Caller, Entry, read_catalogue, role_in
 from cli.explain.jobs import AnyJob, joined, other_kinds
 from cli.explain.standing import Position
 from cli.job.positions import Positions, read_positions
-from cli.job.shapes import JOBS, WORKLOADS
+from cli.job.shapes import JOB_NAMES, JOBS, WORKLOAD_NAMES, WORKLOADS
 from reconciler.cluster import Body, Cluster, Resource
 from reconciler.errors import Forbidden, NotFound
+from reconciler.kinds import JOB, WORKLOAD
 
 _NOTHING = Positions({})
 
@@ -50,6 +51,23 @@ def read_everywhere(cluster: Cluster, caller: Caller, *, positions: bool) -> Fou
     jobs = sorted((job for part in parts for job in part.jobs), key=lambda job: (job.created, job.name), reverse=True)
     places = {key: one for part in parts for key, one in part.positions.items()}
     return Found(jobs, places, next((part.unknown for part in parts if part.unknown), ""))
+
+
+def read_names(cluster: Cluster, namespace: str) -> Sequence[AnyJob]:
+    """The jobs, of each and of its Workload the metadata alone: enough to find one. Raises: ClusterError."""
+    jobs, workloads = selection.together(
+        lambda: cluster.list(JOB_NAMES, namespace=namespace).items,
+        lambda: cluster.list(WORKLOAD_NAMES, namespace=namespace).items,
+    )
+    return joined(jobs, workloads, read_others(cluster, namespace, workloads))
+
+
+def read_whole(cluster: Cluster, job: AnyJob) -> AnyJob:
+    """The same with all that is known of it. Raises: NotFound where it has gone meanwhile, and other ClusterErrors."""
+    where = job.namespace
+    body = cluster.get(JOB, job.name, namespace=where) if job.resource == JOB else job.body
+    workload = cluster.get(WORKLOAD, parts.name(job.workload), namespace=where) if job.workload else None
+    return AnyJob(job.resource, body, workload, clock.now())
 
 
 def read_others(cluster: Cluster, namespace: str, workloads: Sequence[Body]) -> Sequence[Body]:

@@ -1,9 +1,9 @@
-"""What a list of jobs needs of each Job and Workload: much less than there is."""
+"""What a list of jobs needs of each Job and Workload, and what finding one needs: much less than there is."""
 
 from dataclasses import replace
 from typing import Any, TypedDict
 
-from reconciler.kinds import JOB, WORKLOAD
+from reconciler.kinds import JOB, JOB_METADATA, WORKLOAD
 
 
 class _Reference(TypedDict, total=False):
@@ -23,6 +23,10 @@ class _Metadata(TypedDict, total=False):
     labels: dict[str, str]
     annotations: dict[str, str]
     ownerReferences: list[_Reference]
+
+
+class _Named(TypedDict, total=False):
+    metadata: _Metadata
 
 
 class _Container(TypedDict, total=False):
@@ -78,3 +82,5 @@ class _Workload(TypedDict, total=False):
 
 JOBS = replace(JOB, shape=_Job)
 WORKLOADS = replace(WORKLOAD, shape=_Workload)
+JOB_NAMES = replace(JOB_METADATA, shape=_Named)
+WORKLOAD_NAMES = replace(WORKLOAD, metadata_only=True, shape=_Named)

@@ -11,7 +11,7 @@ from cli.exits import Exit
 from cli.explain.jobs import JOB_UID, AnyJob
 from cli.job.choosing import Wanted
 from cli.job.pick import choose, may_be_name, refuse_empty
-from cli.job.reading import read_jobs
+from cli.job.reading import read_jobs, read_names, read_whole
 from cli.meant import must_be_meant
 from cli.selection import Current
 from reconciler.cluster import Cluster
@@ -20,6 +20,8 @@ from reconciler.kinds import JOB, WORKLOAD
 from reconciler.wording import counted, shortened
 
 _AT_ONCE = 8
+_BY_NAME = 64
+"""How many names are asked for one by one; more are found in the list of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +56,21 @@ class Found:
 
 
 def find(cluster: Cluster, current: Current, words: Words) -> Found:
-    """The jobs. Whole names are asked for alone; anything else needs all jobs. Raises: UsageError, ClusterError."""
+    """The jobs. Whole names are asked for alone, other words among all names. Raises: UsageError, ClusterError."""
     if words.all:
         wanted = Wanted("" if words.everyone else current.caller.name, words.wanted.statuses)
         return Found(wanted.of(read_jobs(cluster, current.entry, positions=False).jobs, clock.now()), ())
     named = _by_whole_names(cluster, current.entry.namespace, words.names)
     if named is not None:
         return Found(named, ())
-    jobs = {job.uid: job for job in read_jobs(cluster, current.entry, positions=False).jobs}
+    jobs = {job.uid: job for job in read_names(cluster, current.entry.namespace)}
     bodies = [job.body for job in jobs.values()]
     found, missing = dict[str, AnyJob](), list[JobqError]()
     for word in words.names:
         try:
             body = choose(bodies, word, "" if words.everyone else current.caller.name, current.entry.name)
-            found[body["metadata"]["uid"]] = jobs[body["metadata"]["uid"]]
+            uid = body["metadata"]["uid"]
+            found[uid] = found.get(uid) or read_whole(cluster, jobs[uid])
         except NotFound as error:
             missing.append(error)
     return Found(list(found.values()), missing)
@@ -155,7 +158,7 @@ def _attempt(job: AnyJob, deed: Callable[[AnyJob], str]) -> str | JobqError:
 
 def _by_whole_names(cluster: Cluster, namespace: str, names: Sequence[str]) -> Sequence[AnyJob] | None:
     """The Jobs of these names with their Workloads, in few requests; None where one is no Job's name."""
-    if len(names) > _AT_ONCE or not all(map(may_be_name, names)):
+    if len(names) > _BY_NAME or not all(map(may_be_name, names)):
         return None
     try:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
