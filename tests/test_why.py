@@ -65,6 +65,15 @@ def _pods(name: str, count: int, gpus: str) -> dict[str, Any]:
     return {"name": name, "count": count, "template": {"spec": {"containers": [container]}}}
 
 
+def _setting_up(reason: str, message: str) -> dict[str, Any]:
+    name = recording("secret-missing")["pods"][0]["metadata"]["name"]
+    return {
+        "pods/0/spec/nodeName": "node-1",
+        "pods/0/status/containerStatuses/0/state/waiting": {"reason": "ContainerCreating"},
+        "events": [{"reason": reason, "message": message, "involvedObject": {"kind": "Pod", "name": name}}],
+    }
+
+
 def _at_work(name: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "namespace": "vision"}, "status": {"phase": "Running"}}
 
@@ -1156,6 +1165,22 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["not built for the processor"],
     ),
     (
+        "a volume that another pod has",
+        "secret-missing",
+        _setting_up(
+            "FailedAttachVolume", 'Multi-Attach error for volume "v" Volume is already used by pod(s) other-abcde'
+        ),
+        Code.VOLUME_MISSING,
+        ["in use by the pod other-abcde on another node"],
+    ),
+    (
+        "a node that can't set it up",
+        "secret-missing",
+        _setting_up("FailedCreatePodSandBox", "Failed to create pod sandbox: no network"),
+        Code.STARTING,
+        ["is being set up. Its node had trouble with that: Failed to create pod sandbox: no network"],
+    ),
+    (
         "a command that the image lacks",
         "secret-missing",
         {
@@ -1304,6 +1329,20 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["its node refused the pod", "enough resource: cpu"],
     ),
     (
+        "a node out of memory",
+        "failed-exit-3",
+        {
+            "pods/0/status": {
+                "phase": "Failed",
+                "reason": "Evicted",
+                "message": "The node was low on resource: memory. Threshold quantity: 100Mi, available: 5Mi. Container "
+                "main was using 30Gi, request is 16Gi, has larger consumption of memory. ",
+            }
+        },
+        Code.POD_EVICTED,
+        ["ran out of memory and evicted the pod, which used 30Gi and had asked for 16Gi"],
+    ),
+    (
         "too much on the node's disk",
         "failed-exit-3",
         {
@@ -1363,6 +1402,13 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         {"job/spec/completions": 8, "job/status/succeeded": 3},
         Code.RUNNING,
         ["3 of 8 are done"],
+    ),
+    (
+        "an array some of whose tasks have failed",
+        "running",
+        {"job/spec/completions": 8, "job/status/succeeded": 3, "job/status/failedIndexes": "1,5"},
+        Code.RUNNING,
+        ["3 of 8 are done, 2 failed"],
     ),
     (
         "between its pods' end and its own",

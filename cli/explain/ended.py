@@ -13,6 +13,7 @@ from cli.parts import Json
 _DISK, _MEMORY, _PIDS = "ephemeral-storage", "memory", "pids"
 _OUT_OF = {_DISK: "disk", _MEMORY: "memory", _PIDS: "processes"}
 _LOW = re.compile(r"low on resource: ([\w-]+)")
+_USED = re.compile(r"was using (\S+), request is (\S+),")
 _OUSTED = {
     "DeletionByTaintManager": "its node was lost or drained",
     "EvictionByEvictionAPI": "its node was drained",
@@ -134,7 +135,9 @@ def _ousted(_: Evidence, pod: Json) -> Answer | None:
             "disk": "Submit it again; write less to the container's disk or to a volume.",
             "memory": "Submit it again with more --memory, so that it may stay.",
         }.get(what, "Submit it again.")
-        return Answer(Code.POD_EVICTED, f"Failed: its node ran out of {what} and evicted the pod.", action)
+        much = _USED.search(message)
+        used = f", which used {much[1]} and had asked for {much[2] if much[2] != '0' else 'none'}" if much else ""
+        return Answer(Code.POD_EVICTED, f"Failed: its node ran out of {what} and evicted the pod{used}.", action)
     reason = parts.text(target, "reason")
     why = _OUSTED.get(reason) or words.plain(message) or reason or "its node ended the pod"
     return Answer(Code.POD_EVICTED, f"Failed: {why}.", "Submit it again; --retries makes up for lost nodes.")

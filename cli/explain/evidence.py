@@ -17,6 +17,7 @@ QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 PROJECT_LABEL = "jobq.io/project"
 ALLOWED = "jobq.io/allowed-priority-classes"
+_KUEUES_GATE = "kueue.x-k8s.io/admission"
 MANAGED = ("kueue.x-k8s.io/managed-namespace", "jobq.io/managed")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -115,7 +116,8 @@ class Evidence:
         """Whether the job is told not to run, in the words of most kinds."""
         spec = parts.mapping(self.job, "spec")
         policy = parts.flag(spec, "runPolicy", "suspend")
-        return parts.flag(spec, "suspend") is True or policy is True
+        gates = {parts.text(one, "name") for one in parts.items(spec, "schedulingGates")}  # of a plain pod
+        return parts.flag(spec, "suspend") is True or policy is True or _KUEUES_GATE in gates
 
     @cached_property
     def pod_sets(self) -> Sequence[PodSet]:

@@ -163,8 +163,18 @@ def _mount(evidence: Evidence, pod: Json) -> Answer | None:
         for message in evidence.said_of("Pod", reason):
             if claim := _CLAIM.search(message):
                 return _volume(f"the volume claim {claim[1]} does not exist")
+            if "Multi-Attach" in message:
+                return _elsewhere_in_use(message)
             return _misses(message) or _volume(f"a volume can't be mounted: {words.plain(message)}")
     return None
+
+
+def _elsewhere_in_use(message: str) -> Answer:
+    user = re.search(r"used by pod\(s\) (.+)", message)
+    who = f"the pod {words.plain(user[1])}" if user else "a pod"
+    sentence = f"Has its quota, but its pod can't start: its volume is in use by {who} on another node."
+    action = "Wait until that has ended, or use a volume that several nodes can mount (ReadWriteMany)."
+    return Answer(Code.VOLUME_MISSING, sentence, action)
 
 
 def _unbound(evidence: Evidence, why: str) -> Answer:
@@ -196,4 +206,6 @@ def _starting(evidence: Evidence, living: Sequence[Json]) -> Answer:
     elif not node:
         about = "not on a node yet"
         where = f"{which} {about}"
-    return Answer(Code.STARTING, f"Starting: {where}.", "Wait.", about)
+    troubled = next(iter(evidence.said_of("Pod", "FailedCreatePodSandBox")), "") if node else ""
+    trouble_ = f". Its node had trouble with that: {words.plain(troubled)}" if troubled else ""
+    return Answer(Code.STARTING, f"Starting: {where}{trouble_}.", "Wait.", about)

@@ -55,8 +55,9 @@ def _fully(evidence: Evidence) -> Answer | None:
     if again := history(evidence):
         sentence += again
         action = "Nothing to do."
-    done, total = parts.number(evidence.job, "status", "succeeded"), parts.number(evidence.job, "spec", "completions")
-    sentence += f"; {done} of {total} are done." if done and total and total > 1 else "."
+    done, (total, _, failed) = parts.number(evidence.job, "status", "succeeded"), indexes.counts(evidence.job)
+    some = f"; {done or 0} of {total} are done{f', {failed} failed' if failed else ''}"
+    sentence += f"{some}." if (done or failed) and total > 1 else "."
     if parts.text(evidence.local_queue, "spec", "stopPolicy") in STOPPED:
         sentence += " The project is paused: this job may finish, nothing new starts."
         action = "Nothing to do."

@@ -108,7 +108,7 @@ def _unmanaged(evidence: Evidence) -> Answer:
             f"{evidence.project}, as far as can be told; allowed: {', '.join(allowed)}.",
             f"Set one that is: jobq bump {evidence.name} --priority {allowed[0]}.",
         )
-    if evidence.managed or not evidence.namespace:
+    if evidence.managed or not evidence.namespace or evidence.kind == "Pod":  # its gate is Kueue's own
         return _overlooked(evidence, waited)
     return Answer(
         Code.NAMESPACE_NOT_MANAGED,
