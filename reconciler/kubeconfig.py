@@ -12,14 +12,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from reconciler.errors import ClusterError
 from reconciler.reaching.access import Access, Plugin
 from reconciler.reaching.files import Cluster, Exec, Merged, Said, User, merge
-from reconciler.reaching.proxies import configured_proxy, environment_proxy
+from reconciler.reaching.proxies import configured_proxy, environment_proxy, names_host, without_password
 
 IN_CLUSTER = "in-cluster"
 NO_CLUSTER = "no cluster is configured"
@@ -83,6 +83,11 @@ def _cluster(merged: Merged, context: str) -> Said[Cluster]:
         raise ClusterError(
             f"context {context!r} in {said.path} names cluster {said.entry.cluster!r}: no server is there"
         )
+    url, whose = _server(cluster), f"the server of cluster {said.entry.cluster!r} in {cluster.path}"
+    if not names_host(url, ("https", "http")):
+        raise ClusterError(f"{whose} is no URL: {without_password(url)}", hint="write https://HOST:PORT")
+    if "@" in urlsplit(url).netloc:
+        raise ClusterError(f"{whose} has a name or a password in its URL", hint="write them into the user's entry")
     return cluster
 
 
@@ -94,7 +99,8 @@ def _user(merged: Merged, context: str) -> Said[User]:
 
 
 def _server(cluster: Said[Cluster]) -> str:
-    return cluster.entry.server.rstrip("/")
+    url = cluster.entry.server.rstrip("/")
+    return url if "://" in url else f"https://{url}"
 
 
 def _nowhere(merged: Merged) -> str:

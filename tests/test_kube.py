@@ -127,10 +127,10 @@ def test_watch_sees_what_happens_after_the_list(cluster: KubeCluster, namespace:
 
 
 def test_impersonation_reaches_the_server(access: Access) -> None:
-    headers = [("Impersonate-User", "kim"), ("Impersonate-Group", "a"), ("Impersonate-Group", "b")]
+    headers = [("Impersonate-User", "kim müller …"), ("Impersonate-Group", "a"), ("Impersonate-Group", "b")]
     acting = KubeCluster(replace(access, impersonate=headers))
     user = acting.create(SELF_SUBJECT_REVIEW, {"kind": "SelfSubjectReview"})["status"]["userInfo"]
-    assert (user["username"], user["groups"]) == ("kim", ["a", "b", "system:authenticated"])
+    assert (user["username"], user["groups"]) == ("kim müller …", ["a", "b", "system:authenticated"])
 
 
 def test_forbidden_names_who_and_what(plane: Plane) -> None:

@@ -3,12 +3,15 @@
 import json
 import os
 import subprocess
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.errors import ClusterError
+from reconciler.errors import ClusterError, Unauthorized
+from reconciler.kinds import CONFIG_MAP
+from reconciler.kube import KubeCluster
 from reconciler.kubeconfig import IN_CLUSTER, find_access, find_server
 from reconciler.reaching.access import Access
 from tests.controlplane.plane import Plane
@@ -131,6 +134,55 @@ def test_unreadable_file_keeps_its_secrets(tmp_path: Path) -> None:
 def test_access_keeps_its_secrets(tmp_path: Path) -> None:
     access = found(write(tmp_path, "a", config("a", current="a", token="s3cret")))
     assert "s3cret" not in repr(access)
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"token": "s3cret\nx"},
+        {"token": "s3cret\r\nX: y"},
+        {"tokenFile": "two-lines"},
+        {"token": "s3cret", "as": "kim\nx"},
+        {"token": "s3cret\0"},
+    ],
+)
+def test_what_no_header_can_have(tmp_path: Path, user: dict[str, str]) -> None:
+    """It is refused before anything is sent, and never quoted: the client's own message would."""
+    write(tmp_path, "two-lines", "s3cret\nsecond\n")
+    cluster = KubeCluster(found(write(tmp_path, "a", config("a", current="a", **user))))
+    with pytest.raises(Unauthorized, match="credentials of context 'a' have line breaks") as caught:
+        cluster.list(CONFIG_MAP)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("server", "message"),
+    [
+        ("https://kim:s3cret@x.example.org:6443", "has a name or a password in its URL"),
+        ("https://kim:s3cret@[::1", "is no URL"),
+        ("https://kim:s3cret@x.example.org:66443", "is no URL"),
+        ("https://x.example.org:https", "is no URL"),
+        ("https://:6443", "is no URL"),
+        ("ftp://x.example.org", "is no URL"),
+    ],
+)
+def test_server_that_is_none(tmp_path: Path, server: str, message: str) -> None:
+    """Named by its cluster and file, without what may be secret in it."""
+    said = config("a", current="a")
+    said["clusters"][0]["cluster"]["server"] = server
+    path = write(tmp_path, "a", said)
+    for read in (lambda: found(path), lambda: find_server(kubeconfig=str(path))):
+        with pytest.raises(ClusterError, match=message) as caught:
+            read()
+        assert str(caught.value).startswith(f"the server of cluster 'a' in {path} ")
+        assert "s3cret" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_server_without_a_scheme(tmp_path: Path) -> None:
+    """No credentials are sent in plain text where nobody said so."""
+    said = config("a", current="a")
+    said["clusters"][0]["cluster"]["server"] = "a.example.org:6443"
+    assert found(write(tmp_path, "a", said)).server == "https://a.example.org:6443"
 
 
 def test_nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,12 +61,26 @@ def test_variable_of_the_scheme() -> None:
     assert environment_proxy(SERVER, {"HTTPS_PROXY": "proxy.example.org:3128"}) == PROXY
 
 
-@pytest.mark.parametrize("url", ["ftp://kim:s3cr3t@proxy", "kim:s3cr3t@proxy:1", "http://kim:s3cr3t@", "socks4://p"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://kim:s3cr3t@proxy",
+        "kim:s3cr3t@proxy:1",
+        "http://kim:s3cr3t@",
+        "socks4://p",
+        "http://kim:s3cr3t@p:x",
+        "http://p:0",
+    ],
+)
 def test_proxy_that_is_none(url: str) -> None:
     """It is named without its password."""
     with pytest.raises(ClusterError, match="'lab'") as caught:
         configured_proxy(url, "lab")
     assert "s3cr3t" not in f"{caught.value} {caught.value.hint}"
+    if "://" in url:
+        with pytest.raises(ClusterError, match="HTTPS_PROXY is no URL of a proxy that jobq knows") as caught:
+            environment_proxy(SERVER, {"HTTPS_PROXY": url})
+        assert "s3cr3t" not in f"{caught.value} {caught.value.hint}"
 
 
 def test_shown_without_password() -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-NAME, PASSWORD = "kim", "s3cr3t@:/"
-QUOTED = f"{NAME}:s3cr3t%40%3A%2F"
+NAME, PASSWORD = "kim", "s3cr3t@:/ü…"
+QUOTED = f"{NAME}:s3cr3t%40%3A%2F%C3%BC%E2%80%A6"
 """Both as a URL has them."""
 
 

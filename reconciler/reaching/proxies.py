@@ -4,7 +4,7 @@ https://pkg.go.dev/golang.org/x/net/http/httpproxy, and CIDRs in NO_PROXY as Kub
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from reconciler.errors import ClusterError
@@ -16,7 +16,7 @@ _PORTS = {"http": "80", "https": "443"}
 
 def configured_proxy(url: str, cluster: str) -> str:
     """The kubeconfig's ``proxy-url``, checked. Raises: ClusterError, without any password."""
-    if _scheme(url) not in _CONFIGURED or not urlsplit(url).hostname:
+    if not names_host(url, _CONFIGURED):
         raise ClusterError(
             f"the proxy-url of cluster {cluster!r} is no URL of a proxy: {without_password(url)}",
             hint="write http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT",
@@ -31,26 +31,28 @@ def environment_proxy(server: str, environ: Mapping[str, str]) -> str:
     said = _either(environ, variable)
     if not said or _is_direct(parts, _either(environ, "NO_PROXY")):
         return ""
-    url = said if _scheme(said) in _KNOWN else f"http://{said}"
-    if "://" in said and url != said:
+    url = said if "://" in said else f"http://{said}"
+    if not names_host(url, _KNOWN):
         raise ClusterError(
-            f"{variable} names a proxy of a kind that jobq doesn't know: {without_password(said)}",
+            f"{variable} is no URL of a proxy that jobq knows: {without_password(said)}",
             hint="write http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT",
         )
     return url
 
 
 def without_password(url: str) -> str:
-    """A proxy's URL as it may be shown."""
+    """A URL as it may be shown."""
     scheme, mark, rest = url.rpartition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
-def _scheme(url: str) -> str:
+def names_host(url: str, schemes: Collection[str]) -> bool:
+    """Whether it is the URL of a host, by one of these schemes, with a port that there is, if any."""
     try:
-        return urlsplit(url).scheme if "://" in url else ""
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        return ""
+        return False
 
 
 def _either(environ: Mapping[str, str], name: str) -> str:

@@ -4,6 +4,7 @@ import socket
 import ssl
 import threading
 import warnings
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -113,7 +114,7 @@ class Transport:
     ) -> RESTResponse:
         sent = urllib3.HTTPHeaderDict(headers)
         for key, value in self._identity(credential):
-            sent.add(key, value)
+            sent.add(key, value.encode().decode("latin-1"))  # UTF-8, which the client would take for text
         return self._client_for(credential).call_api(method, url, sent, body, _request_timeout=timeout)
 
     def _credential(self) -> Credential:
@@ -125,9 +126,15 @@ class Transport:
         return self._given
 
     def _identity(self, credential: Credential) -> Sequence[tuple[str, str]]:
-        """The headers that say who asks, and as whom. Raises: Unauthorized."""
+        """The headers that say who asks, and as whom. Raises: Unauthorized, without quoting what no header can have."""
         said = self._authorization(credential)
-        return [*([("Authorization", said)] if said else []), *self._access.impersonate]
+        headers = [*([("Authorization", said)] if said else []), *self._access.impersonate]
+        if any(ord(character) < ord(" ") for _, value in headers for character in value):
+            raise Unauthorized(
+                f"the credentials of context {self._access.context!r} have line breaks in them, or the like",
+                hint="is the token, or its file, one line?",
+            )
+        return headers
 
     def _authorization(self, credential: Credential) -> str:
         """Files are read anew each time: tokens in them are replaced while a process runs."""
@@ -135,7 +142,7 @@ class Transport:
         if token:
             return f"Bearer {token}"
         if self._access.basic:
-            return str(urllib3.make_headers(basic_auth=":".join(self._access.basic))["authorization"])
+            return _basic(*self._access.basic)
         return ""
 
     def _client_for(self, credential: Credential) -> ApiClient:
@@ -183,9 +190,14 @@ def _proxied_pool(access: Access, settings: dict[str, Any]) -> urllib3.PoolManag
 
         bare = f"socks5h{bare.removeprefix(parts.scheme)}"
         return SOCKSProxyManager(bare, username=name or None, password=password or None, **settings)
-    shown = urllib3.make_headers(proxy_basic_auth=f"{name}:{password}") if name else None
+    shown = {"Proxy-Authorization": _basic(name, password)} if name else None
     trust = _proxy_tls(access) if parts.scheme == "https" else None
     return urllib3.ProxyManager(bare, proxy_headers=shown, proxy_ssl_context=trust, **settings)
+
+
+def _basic(name: str, password: str) -> str:
+    """As Go's programs say it."""
+    return f"Basic {b64encode(f'{name}:{password}'.encode()).decode()}"
 
 
 def tls(access: Access, credential: Credential) -> ssl.SSLContext:
