@@ -1,6 +1,6 @@
 """What must be known of the cluster before a job is sent: the project, the caller's place in it, its queue's world."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from cli.selection import Current
 from reconciler.cluster import Body, Cluster, Resource
 from reconciler.errors import Forbidden, JobqError, NotFound, UsageError
 from reconciler.kinds import (
+    CLAIM,
     CLUSTER_QUEUE,
     COHORT,
     JOB,
@@ -36,6 +37,7 @@ class Ground:
     cohorts: Bodies
     flavors: Bodies
     limit_ranges: Bodies
+    claims: Bodies
     provenance: Mapping[str, str]
 
     @property
@@ -59,6 +61,10 @@ class Ground:
             raise JobqError(f"the flavor {name!r} doesn't exist, or may not be read", hint="ask the admins")
         return found
 
+    def missing(self, claims: Iterable[str]) -> Sequence[str]:
+        """Those of these claims that aren't there; none where that can't be told."""
+        return [] if self.claims is None else [name for name in claims if _named(self.claims, name) is None]
+
     def check_priority(self, name: str) -> None:
         """Kueue makes no Workload for a class that isn't there, and says so nowhere. Raises: UsageError."""
         if name and self.priority_classes is not None and _named(self.priority_classes, name) is None:
@@ -75,9 +81,12 @@ def survey(cluster: Cluster, project: str, folder: Path) -> Ground:
         ]
         origin = pool.submit(provenance, folder)
         current = _ready(cluster, project)
-        limits = _readable(cluster, LIMIT_RANGE, current.entry.namespace)
+        limits, claims = selection.together(
+            lambda: _readable(cluster, LIMIT_RANGE, current.entry.namespace),
+            lambda: _readable(cluster, CLAIM, current.entry.namespace),
+        )
         classes, queues, cohorts, flavors = (one.result() for one in listed)
-        return Ground(current, classes, queues, cohorts, flavors, limits, origin.result())
+        return Ground(current, classes, queues, cohorts, flavors, limits, claims, origin.result())
 
 
 def flavors_of(cluster_queue: Body) -> Sequence[str]:

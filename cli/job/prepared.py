@@ -60,6 +60,11 @@ class Words:
         request = resolve(said, self.work, entry.priorities, held=held)
         ground.check_priority(request.priority)
         place = _place(ground, ground.flavor(request.flavor, request.flavor_origin))
+        for claim in ground.missing(dict.fromkeys(mount.claim for mount in request.storage.mounts)):
+            notices.tell(
+                claim,
+                f"there is no such claim in {entry.name}: the job would hold its quota, and start only once there is",
+            )
         for text in self.work.notices:
             notices.tell(self.work.shown[0], text)
         for word in not_in_image(self.work, provided=request.storage.provides(request.workdir)):
