@@ -493,6 +493,7 @@ def test_logs_wait_for_the_start_and_say_why(real: Stage) -> None:
     second = submitted(real, "-g", "1", "--", "echo", "done")
     early = real.jobq("logs", second)
     assert (early.code, "has printed nothing yet. Waiting for quota: needs 1 nvidia.com/gpu" in early.err) == (1, True)
+    assert "`jobq why" in early.err
     following = real.start("logs", "-f", second)
     assert following.stderr
     assert any("Waiting for quota: needs 1 nvidia.com/gpu" in line for line in following.stderr)
@@ -557,7 +558,7 @@ def test_job_that_is_gone_at_once(real: Stage) -> None:
 def test_time_limit(real: Stage) -> None:
     run = real.jobq("submit", "--wait", "-t", "2s", "--", "sh", "-c", PATIENT)
     assert run.code == 100
-    assert ": TimedOut" in run.err
+    assert "it ran longer than its time limit of 2 s" in run.err
 
 
 def test_interrupted_follower_leaves_the_job(real: Stage) -> None:
@@ -569,6 +570,7 @@ def test_interrupted_follower_leaves_the_job(real: Stage) -> None:
     assert process.returncode == 130
     name = err.split()[0]
     assert f"{name} goes on" in err
+    assert f"`jobq delete {name}` ends it" in err
     assert until(real, name, "Running")
     real.admin.delete(JOB, name, namespace=real.project)
 
@@ -576,7 +578,7 @@ def test_interrupted_follower_leaves_the_job(real: Stage) -> None:
 def test_command_that_is_no_program(real: Stage) -> None:
     run = real.jobq("submit", "--wait", "--", "no-such-program")
     assert run.code == 100
-    assert "exit code 128" in run.err
+    assert "its command could not be started" in run.err
 
 
 # ------------------------------------------------------------------------------------------------ requests and outages
@@ -604,6 +606,7 @@ def test_requests(plane: Plane, home: Path) -> None:
                 "list clusterqueues",
                 "list cohorts",
                 "list limitranges",
+                "list persistentvolumeclaims",
                 "list resourceflavors",
                 "list workloadpriorityclasses",
             ],

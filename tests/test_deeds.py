@@ -103,6 +103,7 @@ def test_stopped_and_resumed(stage: Stage) -> None:
     assert workload_of(stage, name)["spec"]["active"] is False
     assert not kubectl(stage, "get", "pods", "-o", "name", "-l", f"batch.kubernetes.io/job-name={name}")
     assert "stopped already" in stage.jobq("stop", name).out
+    assert f"`jobq resume {name}` starts it again" in stage.jobq("shell", name).err
     assert stage.jobq("wait", name).code == 103
     resumed = stage.jobq("resume", name)
     assert (resumed.code, "waits for its turn again" in resumed.out) == (0, True)

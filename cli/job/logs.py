@@ -128,5 +128,5 @@ def _nothing(job: Body, workload: Body | None, there: Sequence[Body]) -> JobqErr
         return JobqError(f"{name} is {status}: its pods are gone, and their logs with them")
     return JobqError(
         f"{name} has printed nothing yet. {pods.state(job, workload, there)}",
-        hint=f"`jobq logs -f {name}` waits until it does",
+        hint=f"`jobq why {name}` says what helps, `jobq logs -f {name}` waits until it does",
     )

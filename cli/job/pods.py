@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from cli import clock
 from cli.explain import indexes, words
 from cli.explain.jobs import JOB_UID, AnyJob
-from cli.explain.status import ENDED, status_of
+from cli.explain.status import ENDED, Status, status_of
 from cli.explain.why import explain
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import JobqError, NotFound
@@ -145,6 +145,8 @@ def not_running(cluster: Cluster, job: Body, pods: Sequence[Body]) -> JobqError:
     name = job["metadata"]["name"]
     workload = workload_of(cluster, job)
     status = status_of(job, workload)
+    if status is Status.STOPPED:
+        return JobqError(f"{name} is {status}", hint=f"`jobq resume {name}` starts it again from the beginning")
     if status in ENDED:
         return JobqError(f"{name} doesn't run any more: it is {status}", hint=f"`jobq logs {name}` shows its output")
     return JobqError(f"{name} doesn't run. {state(job, workload, pods)}", hint=f"`jobq why {name}` says more")

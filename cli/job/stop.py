@@ -34,7 +34,8 @@ def stop(
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
     found = targets.find(cluster, current, words)
-    after = ", and lose their logs" if any(one.status in _RUNS for one in found.jobs) else ""
+    logs = f", and lose {'their' if len(found.jobs) > 1 else 'its'} logs"
+    after = logs if any(one.status in _RUNS for one in found.jobs) else ""
     if found.jobs and (all_jobs or console.asks()):
         command = targets.again("jobq stop", current, words, found)
         targets.must_be_meant_for(found.jobs, "stop", yes=yes, after=after, left="nothing was stopped", command=command)

@@ -165,5 +165,6 @@ def _follow(cluster: Cluster, made: Body, wish: Wish | None, until: float | None
     try:
         return follow_job(cluster, made, wish=wish, until=until).code
     except KeyboardInterrupt:
-        console.talk(f"{name} goes on; `jobq logs -f{project} {name}` follows it again")
+        follow = f"`jobq logs -f{project} {name}` follows it again"
+        console.talk(f"{name} goes on; {follow}, `jobq delete{project} {name}` ends it")
         raise
