@@ -571,6 +571,13 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["StrictFIFO", "2 jobs are ahead", "3rd overall"],
     ),
     (
+        "strictly in order, and first",
+        "quota-array",
+        {"clusterQueue/spec/queueingStrategy": "StrictFIFO"},
+        Code.WAITING_FOR_QUOTA,
+        ["2 of 4 are free", "goes to the end of the queue"],
+    ),
+    (
         "strictly in order, though it would fit",
         "quota-behind-others",
         {"clusterQueue/spec/queueingStrategy": "StrictFIFO", "clusterQueue/status/flavorsReservation": _used(gpu="0")},

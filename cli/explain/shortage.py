@@ -77,6 +77,8 @@ def way_out(evidence: Evidence, queue: Queue, choices: Sequence[Choice]) -> str:
     """What would start now, or else to wait."""
     place, choice = evidence.place, choices[0]
     look = "; `jobq queue` shows who is ahead" if place and max(place.here, place.overall or 0) > 1 else ""
+    if queue.strict:
+        return f"Wait: a job submitted anew, however small, goes to the end of the queue{look}."
     if choices[1:]:
         return f"Wait{look}."  # what is free of one isn't enough
     best = max(choice.suiting, key=lambda one: _share(queue, one))
