@@ -30,7 +30,7 @@ def waiting(evidence: Evidence) -> Answer | None:
 
 def hopeless(evidence: Evidence) -> Answer | None:
     """What the queue, as it is, can never give; also to a job that it had admitted before."""
-    if evidence.reserved:
+    if evidence.reserved or not evidence.cluster_queue:
         return None
     queue = _queue(evidence, messages.read(evidence.message))
     return misconfigured.impossible(evidence, queue) or _never(evidence, queue)
