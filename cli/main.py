@@ -295,11 +295,21 @@ def _misused(error: typer.TyperException) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         console.talk(error.format_message())
     else:
-        text = error.format_message()
-        console.complain(
-            UsageError(text[:1].lower() + text[1:].rstrip("."), hint=f"`{command} --help` shows its options")
-        )
+        near = _near_option(error)
+        text = f"no such option: {getattr(error, 'option_name', '')}" if near else error.format_message()
+        hint = f"did you mean {near}?" if near else f"`{command} --help` shows its options"
+        console.complain(UsageError(text[:1].lower() + text[1:].rstrip("."), hint=hint))
     return int(error.exit_code)
+
+
+def _near_option(error: typer.TyperException) -> str:
+    """The nearest of the options that the parser thinks possible; it would name them all."""
+    possible = getattr(error, "possibilities", None)
+    if not possible:
+        return ""
+    import difflib  # noqa: PLC0415 - 10 ms that only a mistake needs
+
+    return next(iter(difflib.get_close_matches(getattr(error, "option_name", ""), possible, n=1)), "")
 
 
 def _failed(error: Exception) -> int:

@@ -109,6 +109,8 @@ WRONG = [
     (["subit"], 2, "there is no command 'subit'", "did you mean `jobq submit`?"),
     (["project", "lst"], 2, "there is no command 'lst'", "did you mean `jobq project list`?"),
     (["list", "--foo"], 2, "no such option: --foo", "`jobq list --help`"),
+    (["submit", "--cpus", "2", "--", "x"], 2, "no such option: --cpus", "did you mean --cpu?"),
+    (["submit", "--mem", "8Gi", "--", "x"], 2, "no such option: --mem", "did you mean --memory?"),
     (["list", "-o", "xml"], 2, "'xml' is not one of", "`jobq list --help`"),
     (["logs"], 2, "missing argument 'JOB'", "`jobq logs --help`"),
     (["submit"], 2, "no command to run", "-- python train.py"),
