@@ -27,7 +27,7 @@ from tests.controlplane.plane import Plane
 from tests.run import PATIENCE_SECONDS
 from tests.stage import Stage, raise_project, raise_queue, real_node
 from tests.terminal import Terminal
-from tests.waypoints import QUOTED, Waypoint, http_proxy, socks_proxy
+from tests.waypoints import LAB, QUOTED, Waypoint, http_proxy, socks_proxy
 
 DEFAULTS = json.dumps({"image": "example.org/train:1", "cpu": "100m", "memory": "128Mi"})
 ECHO = """
@@ -246,16 +246,32 @@ def test_silent_tunnel_is_kept(real: Stage, sleeper: str, monkeypatch: pytest.Mo
     assert pings > 2
 
 
-@pytest.mark.parametrize(("kind", "scheme"), [(http_proxy, "http"), (socks_proxy, "socks5")])
+@pytest.mark.parametrize(
+    ("kind", "scheme", "server"), [(http_proxy, "http", ""), (socks_proxy, "socks5", ""), (http_proxy, "http", LAB)]
+)
 def test_everything_by_a_proxy(
-    real: Stage, sleeper: str, tmp_path: Path, kind: Callable[..., AbstractContextManager[Waypoint]], scheme: str
+    real: Stage,
+    sleeper: str,
+    tmp_path: Path,
+    kind: Callable[..., AbstractContextManager[Waypoint]],
+    scheme: str,
+    server: str,
 ) -> None:
-    """Lists, a followed log, a command and a forwarded port take the kubeconfig's proxy alike, with its password."""
+    """Lists, a followed log, a command and a forwarded port take the proxy alike, with its password.
+
+    It is the kubeconfig's; or the environment's, for a server of another machine.
+    """
     with kind(locked=True) as proxy:
         said = json.loads(real.kubeconfig().read_text())
-        said["clusters"][0]["cluster"]["proxy-url"] = f"{scheme}://{QUOTED}@127.0.0.1:{proxy.port}"
-        (tmp_path / "config").write_text(json.dumps(said))
+        cluster, url = said["clusters"][0]["cluster"], f"{scheme}://{QUOTED}@127.0.0.1:{proxy.port}"
         by = {"KUBECONFIG": str(tmp_path / "config")}
+        if server:
+            by |= {"HTTPS_PROXY": url, "NO_PROXY": "127.0.0.0/8,.svc"}
+            cluster["server"] = cluster["server"].replace("127.0.0.1", server)
+            cluster["tls-server-name"] = "localhost"
+        else:
+            cluster["proxy-url"] = url
+        (tmp_path / "config").write_text(json.dumps(said))
         assert sleeper in real.jobq("list", "-o", "name", **by).out
         following = real.start("logs", "-f", sleeper, **by)
         assert following.stdout

@@ -13,9 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from tests.controlplane.ports import LOOPBACK
+
 NAME, PASSWORD = "kim", "s3cr3t@:/ü…"
 QUOTED = f"{NAME}:s3cr3t%40%3A%2F%C3%BC%E2%80%A6"
 """Both as a URL has them."""
+LAB = "api.lab.example.org"
+"""A name of this machine that only an HTTP proxy knows."""
 
 
 @dataclass(eq=False)
@@ -76,7 +80,7 @@ class _Connect(socketserver.StreamRequestHandler):
         target = words[1].decode()
         waypoint.targets.append(target)
         host, _, port = target.rpartition(":")
-        with socket.create_connection((host, int(port))) as there:
+        with socket.create_connection((LOOPBACK if host == LAB else host, int(port))) as there:
             self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             _join(self.connection, there)
 
