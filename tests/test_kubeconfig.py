@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.errors import ClusterError, Unauthorized
+from reconciler.errors import ClusterError, Unauthorized, Unreachable
 from reconciler.kinds import CONFIG_MAP
 from reconciler.kube import KubeCluster
 from reconciler.kubeconfig import IN_CLUSTER, find_access, find_server
@@ -70,6 +71,15 @@ def test_first_to_say_it_wins(
     assert found(*paths).context == kubectl["current-context"] == context
     assert found(*paths).file == str(paths[0] if context == "a" else paths[2])
     assert found(*paths).server == kubectl["clusters"][0]["cluster"]["server"]
+
+
+def test_errors_name_context_and_file(tmp_path: Path) -> None:
+    """Of several files, whichever says the context; of one, its context is enough."""
+    paths = [write(tmp_path, name, config(name, current=name)) for name in ("a", "b")]
+    for given, wanted in ((paths, f"context a of {paths[0]}"), (paths[1:], "context b")):
+        with pytest.raises(Unreachable) as caught:
+            KubeCluster(replace(found(*given), server="https://127.0.0.1:1")).list(CONFIG_MAP)
+        assert str(caught.value).endswith(f"(https://127.0.0.1:1, {wanted})")
 
 
 def test_same_name_twice(tmp_path: Path) -> None:

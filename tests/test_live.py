@@ -155,6 +155,8 @@ def test_end_before_deletion_counts() -> None:
     assert fate_of(in_view(gone=(job("a", 2, ended="Failed"),)), known).code == fate.FAILED
     assert fate_of(in_view(gone=(job("a", 2),)), known).code == fate.STOPPED
     assert str(fate_of(in_view(gone=(job("a", 2),)), known)) == "deleted"
+    failing = fate_of(in_view(job("a", 2, ended="FailureTarget")), known)
+    assert (failing.ended, failing.code) == (True, fate.FAILED), "its other pods may take their time to end"
     unknown = fate_of(in_view(), known)
     assert (unknown.code, unknown.ended, "can't be known" in str(unknown)) == (1, True, True)
     assert fate_of(in_view(job("a", 2)), known).code == fate.UNFINISHED
