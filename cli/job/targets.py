@@ -77,12 +77,11 @@ def find(cluster: Cluster, current: Current, words: Words) -> Found:
 
 
 def one(cluster: Cluster, current: Current, word: str, *, everyone: bool) -> AnyJob:
-    """The one job that the word means, with more than a list has of it. Raises: UsageError, ClusterError."""
+    """The one job that the word means, with all that is known of it. Raises: UsageError, ClusterError."""
     found = find(cluster, current, Words([word], all=False, wanted=Wanted(), everyone=everyone))
     if found.missing:
         raise found.missing[0]
-    job = found.jobs[0]
-    return job if job.name == word else one(cluster, current, job.name, everyone=everyone)
+    return found.jobs[0]
 
 
 def again(command: str, current: Current, words: Words, found: Found) -> str:
