@@ -261,7 +261,7 @@ def test_queue_and_places(stage: Stage, tmp_path: Path) -> None:
     assert why.items() <= stage.jobq("why", second, "-o", "json").json.items()
     assert why["sentence"] in stage.jobq("status", second).out
     text = stage.jobq("queue")
-    assert "[###############===============]" in text.out
+    assert "[##########==========]" in text.out
     assert theirs not in text.out + text.err
     suspended = kubectl(stage, "get", "jobs", "-o", "jsonpath={.items[?(@.spec.suspend==true)].metadata.name}").split()
     queued = stage.jobq("list", "--status", "queued", "-o", "name").out.split()

@@ -27,7 +27,7 @@ EXAMPLES = """
   jobq queue -o json | jq .waiting
 """
 _SHOWN = 20
-_BAR = 30
+_BAR = 20
 _COLUMNS = (
     Column("POS", right=True),
     Column("OVERALL", right=True),
