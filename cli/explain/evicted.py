@@ -6,10 +6,8 @@ from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 
 
-def not_ready(evidence: Evidence, shortfall: str) -> Answer | None:
+def not_ready(evidence: Evidence, shortfall: str) -> Answer:
     """Stopped since its pods weren't ready within the cluster's limit; what it lacks, where it waits again."""
-    if parts.text(evidence.eviction, "reason") != "PodsReadyTimeout":
-        return None
     message = next(iter(evidence.said_of("Pod", "FailedScheduling")), "") or next(
         filter(None, (scheduling.message_of(pod) for pod in evidence.pods)), ""
     )

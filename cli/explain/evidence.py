@@ -1,15 +1,17 @@
 """All that is known of one job: what was read from a cluster, or from a file that somebody saved."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from cli import parts
-from cli.explain import belonging
+from cli.explain import belonging, messages
+from cli.explain.messages import OfQueue, Said
 from cli.explain.standing import Position
 from cli.fit import requests
 from cli.fit.cohort import Tree
+from cli.fit.judge import Queue, queue_of
 from cli.fit.requests import PodSet
 from cli.parts import Json
 
@@ -80,7 +82,7 @@ class Evidence:
         where = parts.text(self.job, "metadata", "namespace") or parts.text(self.workload, "metadata", "namespace")
         return labels.get(PROJECT_LABEL) or parts.name(self.namespace) or where or "this project"
 
-    @property
+    @cached_property
     def queue(self) -> str:
         """The LocalQueue that the job names; ``""`` for none."""
         labels = parts.pairs(self.job, "metadata", "labels")
@@ -144,6 +146,21 @@ class Evidence:
     def message(self) -> str:
         """What Kueue says of the quota that isn't reserved; not always of today."""
         return "" if self.reserved else parts.text(parts.condition(self.workload, "QuotaReserved"), "message")
+
+    @cached_property
+    def said(self) -> Said:
+        """That message, taken apart."""
+        return messages.read(self.message)
+
+    @cached_property
+    def said_of_queue(self) -> OfQueue:
+        """What it says of a queue that is in the way."""
+        return messages.of_queue(self.message)
+
+    @cached_property
+    def capacity(self) -> Queue:
+        """What its ClusterQueue has, as far as that could be read."""
+        return replace(queue_of(self.cluster_queue, self.flavors, self.tree), refusing=self.said.refusing)
 
     @property
     def waiting_reason(self) -> str:

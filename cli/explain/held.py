@@ -1,7 +1,7 @@
 """The job that somebody keeps from running: held, stopped, or with its project or ClusterQueue."""
 
 from cli import parts
-from cli.explain import messages, words
+from cli.explain import words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 from cli.explain.reserved import check_said
@@ -70,7 +70,7 @@ def held(evidence: Evidence) -> Answer | None:
 def project_paused(evidence: Evidence) -> Answer | None:
     """The LocalQueue takes nothing in."""
     policy = parts.text(evidence.local_queue, "spec", "stopPolicy")
-    said = messages.of_queue(evidence.message)
+    said = evidence.said_of_queue
     drained = parts.text(evidence.eviction, "reason") == "LocalQueueStopped"
     closed = (drained and evidence.reserved) or (said.kind == "LocalQueue" and not said.gone)
     if policy not in STOPPED and not (closed and not evidence.local_queue):
@@ -101,7 +101,7 @@ def queue_stopped(evidence: Evidence) -> Answer | None:
     stopped = parts.text(queue, "spec", "stopPolicy") in STOPPED or (
         parts.text(active, "status") == "False" and parts.text(active, "reason") == "Stopped"
     )
-    said = messages.of_queue(evidence.message)
+    said = evidence.said_of_queue
     inactive = parts.text(parts.condition(evidence.local_queue, "Active"), "reason") == _INACTIVE
     drained = parts.text(evidence.eviction, "reason") == "ClusterQueueStopped"
     closed = (drained and evidence.reserved) or (said.kind == "ClusterQueue" and not said.gone)

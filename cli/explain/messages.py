@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _LACKING = re.compile(r"insufficient unused quota (?:in cohort )?for (\S+) in flavor (\S+?), (\S+) more needed")
 _ABOVE = re.compile(
@@ -65,12 +66,14 @@ class OfQueue:
     gone: bool
 
 
+@lru_cache(1024)  # thousands of jobs wait for the same
 def of_queue(message: str) -> OfQueue:
     """A message about a queue that is in the way; no kind where it is about something else."""
     found = _QUEUE.search(message)
     return OfQueue(found[1], found[2], found[3] in _GONE) if found else OfQueue("", "", gone=False)
 
 
+@lru_cache(1024)
 def read(message: str) -> Said:
     """A message of the QuotaReserved condition."""
     refusing = {

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from cli import parts
-from cli.explain import messages, words
+from cli.explain import words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import QUEUE_LABEL, Evidence
 from cli.fit import judge, limits
@@ -33,7 +33,7 @@ def queue_missing(evidence: Evidence) -> Answer | None:
     """The LocalQueue that the job names isn't there."""
     name = evidence.queue
     there = None if evidence.local_queues is None else [parts.name(one) for one in evidence.local_queues]
-    said = messages.of_queue(evidence.message)
+    said = evidence.said_of_queue
     absent = name not in there if there is not None else said.gone and (said.kind, said.name) == ("LocalQueue", name)
     if going := parts.instant(evidence.local_queue, "metadata", "deletionTimestamp"):
         sentence = f"Can't start: the project's queue {name} is being deleted{words.since(going, evidence)}."
@@ -62,7 +62,7 @@ def _cluster_queue(evidence: Evidence) -> Answer | None:
     name = evidence.cluster_queue_name
     local = parts.condition(evidence.local_queue, "Active")
     missing = parts.text(local, "reason") == "ClusterQueueDoesNotExist" and parts.text(local, "status") == "False"
-    said = messages.of_queue(evidence.message)
+    said = evidence.said_of_queue
     absent = said.kind == "ClusterQueue" and said.gone
     if not evidence.cluster_queue and (missing or absent):
         return Answer(

@@ -1,11 +1,10 @@
 """The job that waits for quota: judged from the ClusterQueue's numbers, and only then from Kueue's message."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 
 from cli import parts
-from cli.explain import messages, misconfigured, preemption, shortage, words
+from cli.explain import misconfigured, preemption, shortage, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 from cli.explain.messages import Said
@@ -22,8 +21,7 @@ def waiting(evidence: Evidence) -> Answer | None:
     """What stands between the job and its quota."""
     if evidence.reserved:
         return None
-    said = messages.read(evidence.message)
-    queue = _queue(evidence, said)
+    said, queue = evidence.said, evidence.capacity
     hopeless_said = None if _is_known(queue) else _never_said(said)
     return hopeless_said or _preempting(evidence, said) or _short(evidence, queue, said)
 
@@ -32,22 +30,16 @@ def hopeless(evidence: Evidence) -> Answer | None:
     """What the queue, as it is, can never give; also to a job that it had admitted before."""
     if evidence.reserved or not evidence.cluster_queue:
         return None
-    queue = _queue(evidence, messages.read(evidence.message))
+    queue = evidence.capacity
     return misconfigured.impossible(evidence, queue) or _never(evidence, queue)
 
 
 def shortfall(evidence: Evidence) -> str:
     """``needs 4 nvidia.com/gpu, 0 of 4 are free; 1st in your project``, for a job that waits again; or nothing."""
-    said = messages.read(evidence.message)
-    queue = _queue(evidence, said)
+    said, queue = evidence.said, evidence.capacity
     choices = _lacking(judge.now(queue, evidence.pod_sets))
     text = shortage.needs(queue, choices) if choices else _needs_said(evidence, queue, said)
     return f"{text}{words.place(evidence.place)}" if text else words.place(evidence.place).removeprefix("; ")
-
-
-def _queue(evidence: Evidence, said: Said) -> Queue:
-    queue = judge.queue_of(evidence.cluster_queue, evidence.flavors, evidence.tree)
-    return replace(queue, refusing=said.refusing)
 
 
 def _lacking(choices: Sequence[Choice]) -> Sequence[Choice]:

@@ -1,6 +1,6 @@
 """From evidence to an answer: families of situations, each asked in the order in which they hide one another."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cli import parts
 from cli.explain import ended, evicted, held, misconfigured, preemption, quota, reserved, unknown, words
@@ -42,14 +42,10 @@ def _at_work(evidence: Evidence) -> Answer | None:
     return pods(evidence) or running(evidence)
 
 
-def _preempted(evidence: Evidence) -> Answer | None:
-    if parts.text(evidence.eviction, "reason") != "Preempted":
-        return None
-    return preemption.preempted(evidence, quota.shortfall(evidence))
-
-
-def _not_ready(evidence: Evidence) -> Answer | None:
-    return evicted.not_ready(evidence, quota.shortfall(evidence))
+def _stopped(evidence: Evidence) -> Answer | None:
+    """The job that Kueue has stopped, with what it lacks to start again."""
+    told = _STOPPED.get(parts.text(evidence.eviction, "reason"))
+    return told(evidence, quota.shortfall(evidence)) if told else None
 
 
 def _unknown(evidence: Evidence) -> Answer:
@@ -63,6 +59,10 @@ def _unknown(evidence: Evidence) -> Answer:
     return Answer(Code.UNKNOWN, f"jobq does not know this situation. The cluster says: {said}.", action)
 
 
+_STOPPED: Mapping[str, Callable[[Evidence, str], Answer]] = {
+    "PodsReadyTimeout": evicted.not_ready,
+    "Preempted": preemption.preempted,
+}
 _FAMILIES: Sequence[Family] = (
     refused,
     _absent,
@@ -78,9 +78,8 @@ _FAMILIES: Sequence[Family] = (
     held.queue_stopped,
     misconfigured.misconfigured,
     quota.hopeless,
-    _not_ready,
+    _stopped,
     reserved.retried,
-    _preempted,
     evicted.ending,
     quota.waiting,
 )

@@ -84,9 +84,18 @@ def of_pod(pod: Json) -> Amounts:
     total: dict[str, Decimal] = {}
     for container in parts.items(pod, "containers"):
         _add(total, _of_container(container))
+    if inits := parts.items(pod, "initContainers"):
+        total = _prepared(total, inits)
+    total |= _asked(parts.mapping(pod, "resources"))
+    _add(total, {key: parts.quantity(value) for key, value in parts.pairs(pod, "overhead").items()})
+    return total
+
+
+def _prepared(total: dict[str, Decimal], inits: Sequence[Json]) -> dict[str, Decimal]:
+    """With what runs before the others, one after another, or beside them from then on."""
     beside: dict[str, Decimal] = {}
     highest: dict[str, Decimal] = {}
-    for container in parts.items(pod, "initContainers"):
+    for container in inits:
         own = _of_container(container)
         if parts.text(container, "restartPolicy") == _ALWAYS:
             _add(beside, own)
@@ -95,10 +104,7 @@ def of_pod(pod: Json) -> Amounts:
         _add(together, own)
         highest = _higher(highest, together)
     _add(total, beside)
-    total = _higher(total, highest)
-    total |= _asked(parts.mapping(pod, "resources"))
-    _add(total, {key: parts.quantity(value) for key, value in parts.pairs(pod, "overhead").items()})
-    return total
+    return _higher(total, highest)
 
 
 def init_container(pod: Json, resource: str) -> str:
