@@ -244,11 +244,22 @@ def test_env_files_secrets_and_shared_memory(real: Stage) -> None:
 
 
 def test_as_many_arguments_as_fit(real: Stage) -> None:
-    """A command line of 300 KB works; what is recorded of it is shortened."""
-    run = ended(real, "--", "python3", "-c", "import sys; print(sum(map(len, sys.argv)))", *["y" * 3000] * 100)
-    assert (run.code, run.out) == (0, "300002\n")
-    error = refused(real, "--", "true", *["y" * 100_000] * 11)
-    assert "have 1100004 bytes together, and a job carries 1048576" in error
+    """A command line of 300 KB works, and one that is a megabyte only as JSON; what is recorded of it is shortened.
+
+    A Workload that is larger can't be kept: then Kueue never starts the job, and says nothing.
+    """
+    count = ["python3", "-c", "import sys; print(sum(map(len, sys.argv)))"]
+    assert ended(real, "--", *count, *["y" * 3000] * 100).out == "300002\n"
+    assert ended(real, "--", *count, *['"' * 90_000] * 4, *["$\n<" * 10_000] * 3).out == "450002\n"
+    for words, size in (
+        (["y" * 100_000] * 11, 1_100_004),
+        (["\n" * 110_000] * 5, 1_100_004),
+        (["<" * 100_000] * 2, 1_200_004),
+    ):
+        error = refused(real, "--", "true", *words)
+        assert f"have {size} bytes together as Kubernetes writes them, and a job carries 1048576" in error
+    many = write(real, "many.env", "".join(f"A{number}=\n" for number in range(10_000)))
+    assert "and a job carries 1048576" in refused(real, "--env-file", many, "--", "true")
 
 
 def test_largest_script(real: Stage) -> None:

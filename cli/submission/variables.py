@@ -1,5 +1,6 @@
 """A job's variables, and words that can travel at all."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 
@@ -8,7 +9,9 @@ from reconciler.errors import UsageError
 LARGEST_WORD = 2**17 - 1
 """Bytes that Linux passes in one argument, or one variable with its name."""
 LARGEST_TOTAL = 2**20
-"""Bytes of command and variables together; a Job, which holds them once, can have 1.5 MiB."""
+"""Bytes of command and variables together as a Workload has them, which may have 1.5 MiB: without it no job starts."""
+_AROUND_VARIABLE = 100
+"""Bytes that each variable takes beside its name and value."""
 
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 
@@ -50,9 +53,16 @@ def transportable(text: str, what: str) -> int:
 
 def together(words: Iterable[str], env: Mapping[str, str]) -> None:
     """Raises: UsageError where a Job couldn't hold all of it."""
-    size = sum(len(word.encode()) for word in (*words, *env, *env.values()))
+    size = sum(map(_written, (*words, *env, *env.values()))) + _AROUND_VARIABLE * len(env)
     if size > LARGEST_TOTAL:
         raise UsageError(
-            f"command and variables have {size} bytes together, and a job carries {LARGEST_TOTAL}",
-            hint="put them into a file on a volume",
+            f"command and variables have {size} bytes together as Kubernetes writes them, and a job carries "
+            f"{LARGEST_TOTAL}",
+            hint="put them into a file on a volume; quotes, line ends and dollars count twice, <, > and & six times",
         )
+
+
+def _written(text: str) -> int:
+    """Its bytes in the Workload, which is kept as JSON of Go's."""
+    inner = json.dumps(text, ensure_ascii=False)[1:-1]
+    return len(inner.encode()) + text.count("$") + 5 * sum(map(text.count, "<>&"))
