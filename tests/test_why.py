@@ -665,6 +665,32 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["its pods together ask for 5 nvidia.com/gpu", "at most 4", "at most 3 pods workers at a time"],
     ),
     (
+        "two flavors, and of each something else is short",
+        "quota-two-flavors",
+        {
+            "clusterQueue/status/flavorsReservation/0/resources": [
+                {"name": "cpu", "total": "15500m"},
+                {"name": GPU, "total": "3"},
+            ],
+        },
+        Code.WAITING_FOR_QUOTA,
+        ["1 of 4 nvidia.com/gpu and 500m of 16 cpu free in a100, 0 of 2 nvidia.com/gpu free in h100"],
+    ),
+    (
+        "many pods, each of them too large",
+        "never-fits-many-pods",
+        {"workload/spec/podSets": [_pods("main", 3, "6")], f"{WL}/resourceRequests": []},
+        Code.NEVER_FITS,
+        ["3 pods at once ask for 18", "at most 4", "at most 1 GPU per pod"],
+    ),
+    (
+        "more pods than devices, each too large",
+        "never-fits-many-pods",
+        {"workload/spec/podSets": [_pods("main", 5, "6")], f"{WL}/resourceRequests": []},
+        Code.NEVER_FITS,
+        ["one pod at a time, and at most 4 GPUs in it"],
+    ),
+    (
         "pod sets that wait together",
         "quota-array",
         {

@@ -53,11 +53,7 @@ def _needed(queue: Queue, choice: Choice) -> str:
         )
         cohort = any(queue.rooms[one.flavor, resource].shared for resource in short)
         return f"{asked} in {one.flavor}{whose}{each}{';' if cohort else ','} {told}{_enough(queue, one, short)}"
-    frees = [
-        _free_in(queue.rooms[one.flavor, resource], one.flavor, resource if short[1:] else "")
-        for one in tries
-        for resource in one.beyond(queue, lambda room: room.free)
-    ]
+    frees = [f"{_free_there(queue, one, named=bool(short[1:]))} free in {one.flavor}" for one in tries]
     return f"{asked}{whose}{each}; {', '.join(frees)}"
 
 
@@ -108,6 +104,8 @@ def smaller(evidence: Evidence, never: Never) -> str:
         of_these = f" pods {pods.name}" if never.others else ""
         return f"submit with at most {never.at_once}{of_these} at a time{f' ({fewer})' if fewer else ''}"
     size = amounts.whole(resource, never.each)
+    if not size and (alone := amounts.whole(resource, never.most)):
+        return f"submit with one pod at a time, and at most {amounts.plainly(resource, alone)} in it"
     if not size:
         return f"submit without {amounts.plural(resource)}, or use a project whose queue has them"
     per = " per pod" if pods.count > 1 else ""
@@ -143,13 +141,15 @@ def _free(room: Room, resource: str, *, named: bool) -> str:
     return f"{amounts.amount(resource, free)} of {amounts.amount(resource, room.nominal)}{what} {_is(free)} free"
 
 
-def _free_in(room: Room, flavor: str, resource: str) -> str:
-    free = max(room.free or _ZERO, _ZERO)
-    most = room.most if room.most is not None else room.nominal
-    name = resource or ""
-    of = amounts.amount(name, most) if name else amounts.cores(most) if most < 2**20 else amounts.size(most)
-    first = amounts.amount(name, free) if name else amounts.cores(free) if most < 2**20 else amounts.size(free) or "0"
-    return f"{first} of {of}{f' {name}' if name else ''} free in {flavor}"
+def _free_there(queue: Queue, one: Try, *, named: bool) -> str:
+    """``1 of 4``, or ``1 of 4 nvidia.com/gpu and 2 of 16 cpu``: of what is short in one of several flavors."""
+    told = []
+    for resource in lacking(queue, [one]):
+        room = queue.rooms[one.flavor, resource]
+        most = room.nominal if room.most is None else room.most
+        free = amounts.amount(resource, max(room.free or _ZERO, _ZERO))
+        told.append(f"{free} of {amounts.amount(resource, most)}{f' {resource}' if named else ''}")
+    return words.listed(told)
 
 
 def _is(value: Decimal) -> str:
