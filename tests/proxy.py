@@ -388,6 +388,16 @@ def delay(seconds: float) -> Fault:
     return late
 
 
+def hold(until: threading.Event) -> Fault:
+    """The request reaches the server once ``until`` is set."""
+
+    def held(exchange: Exchange) -> None:
+        until.wait()
+        forward(exchange)
+
+    return held
+
+
 def silence(until: threading.Event, *, done: bool) -> Fault:
     """No answer before ``until`` is set, then the connection breaks; with ``done`` the server was told nevertheless."""
 

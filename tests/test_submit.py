@@ -23,7 +23,7 @@ from reconciler.cluster import Body, Cluster, Resource
 from reconciler.errors import ClusterError, Conflict, Forbidden, Unreachable
 from reconciler.kinds import CONFIG_MAP, JOB, LIMIT_RANGE, LOCAL_QUEUE, NAMESPACE, RESOURCE_QUOTA, SERVICE
 from tests.controlplane.plane import Plane
-from tests.proxy import lose_answer, proxied, silence
+from tests.proxy import every, hold, lose_answer, proxied, silence
 from tests.repository import Repository
 from tests.run import PATIENCE_SECONDS, Run
 from tests.stage import KIM, Stage, raise_project, raise_queue, real_node
@@ -501,6 +501,23 @@ def test_files_that_are_refused_take_the_job_with_them(real: Stage) -> None:
     assert "the job was taken back: nothing is left of it" in error
     names = [job["metadata"]["name"] for job in real.admin.list(JOB, namespace=real.project).items]
     assert not [name for name in names if name.startswith("orphan-")]
+
+
+def test_two_round_trips(real: Stage, tmp_path: Path) -> None:
+    """All that is read is asked for at once, before any answer; then there is one POST."""
+    kinds = {"workloadpriorityclasses", "clusterqueues", "cohorts", "resourceflavors", "limitranges"}
+    reads = {*kinds, "persistentvolumeclaims", "selfsubjectreviews", real.project}
+    answer = Event()
+    with proxied(real.kubeconfig(), real.plane.directory / "pki", tmp_path) as proxy:
+        proxy.spoil(every, hold(answer), times=len(reads))
+        process = real.start("submit", "--hold", "--", "true", KUBECONFIG=str(proxy.kubeconfig))
+        all_asked = eventually(lambda: len(proxy.asked) == len(reads))
+        answer.set()
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    asked = [(one.method, one.path.rpartition("/")[2]) for one in proxy.asked]
+    assert (process.returncode, all_asked) == (0, True), out + err
+    assert {kind for _, kind in asked[: len(reads)]} == reads
+    assert asked[len(reads) :] == [("POST", "jobs")]
 
 
 def test_lost_answers(real: Stage, tmp_path: Path) -> None:

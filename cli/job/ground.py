@@ -1,7 +1,7 @@
 """What must be known of the cluster before a job is sent: the project, the caller's place in it, its queue's world."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from reconciler.kinds import (
 )
 from reconciler.model import Role
 
+_OWN = (LIMIT_RANGE, CLAIM)
+"""What is read of the project's namespace."""
 Bodies = Sequence[Body] | None
 """All objects of a kind; None where they can't be read, and so nothing can be judged by them."""
 
@@ -73,19 +75,23 @@ class Ground:
 
 
 def survey(cluster: Cluster, project: str, folder: Path) -> Ground:
-    """Everything, in two round trips. Raises: UsageError, Forbidden and other ClusterErrors."""
-    with ThreadPoolExecutor(5) as pool:
-        listed = [
-            pool.submit(_readable, cluster, resource)
-            for resource in (PRIORITY_CLASS, CLUSTER_QUEUE, COHORT, RESOURCE_FLAVOR)
-        ]
+    """Everything, in one round trip where the namespace is called as the project is, else in two.
+
+    Raises: UsageError, Forbidden and other ClusterErrors.
+    """
+    with ThreadPoolExecutor(7) as pool:
+
+        def ask(kinds: Iterable[Resource], namespace: str = "") -> Sequence[Future[Bodies]]:
+            return [pool.submit(_readable, cluster, kind, namespace) for kind in kinds]
+
+        shared = ask((PRIORITY_CLASS, CLUSTER_QUEUE, COHORT, RESOURCE_FLAVOR))
         origin = pool.submit(provenance, folder)
+        likely = [choice.name for choice in selection.said(project, cluster.address)[:1]]
+        own = {namespace: ask(_OWN, namespace) for namespace in likely}
         current = _ready(cluster, project)
-        limits, claims = selection.together(
-            lambda: _readable(cluster, LIMIT_RANGE, current.entry.namespace),
-            lambda: _readable(cluster, CLAIM, current.entry.namespace),
-        )
-        classes, queues, cohorts, flavors = (one.result() for one in listed)
+        namespace = current.entry.namespace
+        every = [*shared, *(own.get(namespace) or ask(_OWN, namespace))]
+        classes, queues, cohorts, flavors, limits, claims = (one.result() for one in every)
         return Ground(current, classes, queues, cohorts, flavors, limits, claims, origin.result())
 
 
