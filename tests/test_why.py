@@ -819,6 +819,23 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["priority high does not help", "nothing in gpu-shared uses nvidia.com/gpu", "0 nvidia.com/gpu of its own"],
     ),
     (
+        "priority of a job that has to borrow",
+        "borrowing-waiting",
+        {
+            "clusterQueue/spec/preemption": {"reclaimWithinCohort": "Any", "withinClusterQueue": "LowerPriority"},
+            "clusterQueue/spec/resourceGroups": _quotas(("cpu", "16"), ("memory", "64Gi"), (GPU, "2")),
+            "clusterQueue/status/flavorsReservation": _used(gpu="2", cpu="2"),
+            "cohortClusterQueues": [_neighbour("4", "4")],
+            "job/metadata/labels/kueue.x-k8s.io~priority-class": "high",
+        },
+        Code.WAITING_FOR_QUOTA,
+        [
+            "priority high does not help",
+            "more than the 2 nvidia.com/gpu of gpu-shared itself",
+            "has to borrow stops no other",
+        ],
+    ),
+    (
         "priority, and the CPUs decide",
         "borrowing-waiting",
         {

@@ -8,7 +8,7 @@ from cli.explain import words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 from cli.fit import words as amounts
-from cli.fit.cohort import cohort_of, quotas, usage
+from cli.fit.cohort import cohort_of, parent_of, quotas, usage
 from cli.fit.judge import Choice, Queue
 from cli.parts import Json
 
@@ -71,12 +71,24 @@ def no_help(evidence: Evidence, queue: Queue, choice: Choice) -> str:
     one = choice.suiting[0]
     resource = one.beyond(queue, lambda room: room.free)[0]
     within = parts.text(policies, "withinClusterQueue") or "Never"
-    if within != "Never" and queue.rooms[one.flavor, resource].used:
-        return ""  # somebody in the own queue may have to go
     if parts.text(policies, "borrowWithinCohort", "policy") not in {"", "Never"} or _shares_fairly(evidence):
-        return ""  # or somebody in the cohort
+        return ""  # somebody in the cohort may have to go
+    room = queue.rooms[one.flavor, resource]
+    if within != "Never" and room.used:
+        if one.asked[resource] <= room.nominal or not _is_flat(evidence):
+            return ""  # or somebody in the own queue
+        more = f"more than the {amounts.named(resource, room.nominal)} of {queue.name} itself"
+        why = f"it asks for {more}, and a job that has to borrow stops no other"
+        return f"Its priority {evidence.priority} does not help: {why}."
     idle = f"nothing in {queue.name} uses {resource}" if within != "Never" else f"{queue.name} stops no job for another"
     return f"Its priority {evidence.priority} does not help: {idle}{_in_cohort(evidence, queue, choice)}."
+
+
+def _is_flat(evidence: Evidence) -> bool:
+    """Whether the queue's cohort has no other above it: in a tree of them a part may take back what is its own."""
+    name, tree = cohort_of(evidence.cluster_queue), evidence.tree
+    above = [parent_of(one) for one in tree.cohorts if parts.name(one) == name]
+    return bool(name) and tree.whole and not any(above)
 
 
 def _shares_fairly(evidence: Evidence) -> bool:
