@@ -272,8 +272,7 @@ def test_classes_that_the_cluster_gives(living: World, tmp_path: Path) -> None:
         kim.create(JOB, job("plain", "picky", "1", 60))
         assert eventually(lambda: stage.jobq("why", "plain", "-o", "json").json["code"] == "PriorityClassNotAllowed")
         why = stage.jobq("why", "plain").out
-        assert "is not allowed in picky" in why
-        assert "allowed: normal, low" in why
+        assert "the cluster's default, everyday, is not allowed in picky; allowed: normal, low" in why
         assert living.admin.get(JOB, "plain", namespace="picky")["spec"]["suspend"] is True
         assert stage.jobq(*submit).code == 0
         assert "jobq bump plain --priority normal" in why

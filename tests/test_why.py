@@ -260,6 +260,20 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["allowed: normal, low", "jobq bump train --priority normal"],
     ),
     (
+        "the cluster's own pod priority, by its name",
+        "namespace-not-managed",
+        {"project": {"priorities": ["normal", "low"]}, "defaultPriorityClass": "everyday"},
+        Code.PRIORITY_CLASS_NOT_ALLOWED,
+        ["and the cluster's default, everyday, is not allowed in vision; allowed: normal, low"],
+    ),
+    (
+        "no class, and none that the cluster gives",
+        "namespace-not-managed",
+        {"project": {"priorities": ["normal", "low"]}, "defaultPriorityClass": ""},
+        Code.NAMESPACE_NOT_MANAGED,
+        ["Kueue does not manage this project's namespace"],
+    ),
+    (
         "a class that the namespace's list lacks",
         "namespace-not-managed",
         {

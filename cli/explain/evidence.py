@@ -51,6 +51,8 @@ class Evidence:
     limit_ranges: Sequence[Json] = ()
     classes: Mapping[str, int] | None = None
     """WorkloadPriorityClasses and their values; None where they can't be read."""
+    default_class: str | None = None
+    """The PriorityClass that the cluster gives where none is named, ``""``: there is none; None: it wasn't read."""
     refused: Json = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
     """What wasn't read, and why not: it may be there all the same."""

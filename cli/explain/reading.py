@@ -36,6 +36,7 @@ def evidence_of(raw: object) -> Evidence:
         quotas=parts.items(raw, "resourceQuotas"),
         limit_ranges=parts.items(raw, "limitRanges"),
         classes=_classes(raw),
+        default_class=_default_class(raw),
         refused=parts.mapping(raw, "refused"),
         unread={**_left_out(raw), **parts.pairs(raw, "unread")},
     )
@@ -88,6 +89,11 @@ def _place(waiting: Sequence[Json], workload: Json) -> Position | None:
             overall = parts.number(one, "positionInClusterQueue")
             return Position(place, None if overall is None else overall + 1)
     return None
+
+
+def _default_class(raw: object) -> str | None:
+    said = parts.mapping(raw).get("defaultPriorityClass")
+    return said if isinstance(said, str) else None
 
 
 def _classes(raw: object) -> Mapping[str, int] | None:

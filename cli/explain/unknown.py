@@ -101,11 +101,16 @@ def _unmanaged(evidence: Evidence) -> Answer:
         sentence = f"Kueue has not looked at it for {waited}, and does not answer (HTTP {evidence.unanswered})."
         return Answer(Code.KUEUE_UNAVAILABLE, sentence, "Wait, or tell the admins: it starts once Kueue is back.")
     allowed = evidence.allowed
-    if allowed and not evidence.priority:
+    if allowed and not evidence.priority and evidence.default_class != "":
+        given, far = (
+            (f"and the cluster's default, {evidence.default_class}, is", "")
+            if evidence.default_class
+            else ("the one that the cluster gives it is", ", as far as can be told")
+        )
         return Answer(
             Code.PRIORITY_CLASS_NOT_ALLOWED,
-            f"Can't start: it names no priority class, the one that the cluster gives it is not allowed in "
-            f"{evidence.project}, as far as can be told; allowed: {', '.join(allowed)}.",
+            f"Can't start: it names no priority class, {given} not allowed in {evidence.project}{far}; "
+            f"allowed: {', '.join(allowed)}.",
             f"Set one that is: jobq bump {evidence.name} --priority {allowed[0]}.",
         )
     if evidence.managed or not evidence.namespace or evidence.kind == "Pod":  # its gate is Kueue's own

@@ -29,11 +29,13 @@ from reconciler.kinds import (
     LIMIT_RANGE,
     LOCAL_QUEUE,
     NAMESPACE,
+    POD_PRIORITY_CLASS,
     PRIORITY_CLASS,
     RESOURCE_FLAVOR,
     RESOURCE_QUOTA,
     WORKLOAD,
 )
+from reconciler.model import PRIORITY_LABEL
 
 Evidence = dict[str, Any]
 T = TypeVar("T")
@@ -127,6 +129,10 @@ def _more(cluster: Cluster, found: Evidence, events: Sequence[Json], unread: dic
     queue = _queue_of(found)
     if queue and not parts.holds(workload, "QuotaReserved"):
         asked["visibility"] = lambda: _visible(cluster, namespace, queue, parts.name(workload))
+    if not workload and PRIORITY_LABEL not in parts.pairs(found["job"], "metadata", "labels"):
+        asked["defaultPriorityClass"] = lambda: next(
+            (parts.name(one) for one in cluster.list(POD_PRIORITY_CLASS).items if one.get("globalDefault")), ""
+        )
     read = _side_by_side(asked, unread)
     told = [*events, *(one for key, some in read.items() if key.startswith("events") for one in some or ())]
     unique = {parts.text(one, "metadata", "name"): one for one in told}
@@ -134,6 +140,7 @@ def _more(cluster: Cluster, found: Evidence, events: Sequence[Json], unread: dic
         "events": [recording.event(one) for one in unique.values()],
         "otherWorkloads": [recording.brief(_kind(WORKLOAD) | one) for one in read.get("other") or ()],
         "visibility": {"localQueue": read["visibility"]} if read.get("visibility") else {},
+        "defaultPriorityClass": read.get("defaultPriorityClass"),
     }
 
 
