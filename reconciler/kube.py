@@ -55,6 +55,7 @@ _ANSWERS: Mapping[int, type[ClusterError]] = {
     409: Conflict,
     410: Expired,
 }
+_ELSEWHERE = "does the server's address in the kubeconfig lead to something else, such as a login page?"
 OnWarning = Callable[[str], None]
 T = TypeVar("T")
 
@@ -399,7 +400,7 @@ class KubeCluster:
         except msgspec.MsgspecError as error:
             raise Rejected(
                 f"can't {doing}: the answer is none of a Kubernetes API server ({self._where}): {error}",
-                hint="does the server's address in the kubeconfig lead to something else, such as a login page?",
+                hint=_ELSEWHERE,
             ) from error
 
     def _refuse(self, doing: str, code: int, data: bytes, headers: Mapping[str, str]) -> NoReturn:
@@ -409,6 +410,8 @@ class KubeCluster:
             status = _Status(message=data[:200].decode(errors="replace").strip())
         kind = _ANSWERS.get(code, Rejected)
         text, hint = _explained(kind, status, self._access)
+        if data.lstrip().startswith(b"<"):
+            text, hint = f"the answer is a web page (HTTP {code})", _ELSEWHERE
         causes = (status.details.causes if status.details else None) or ()
         wait = headers.get("Retry-After", "")
         raise kind(

@@ -284,6 +284,10 @@ def test_answers_take_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_login_page_is_no_answer() -> None:
     with answering(plain(200, b"<html>log in</html>")) as (cluster, _), pytest.raises(Rejected, match="API server"):
         cluster.list(CONFIG_MAP)
+    with answering(plain(404, b"\n<!DOCTYPE html>")) as (cluster, _), pytest.raises(NotFound) as caught:
+        cluster.list(CONFIG_MAP)
+    assert "the answer is a web page (HTTP 404)" in str(caught.value)
+    assert "login page" in caught.value.hint
 
 
 def test_refusals_keep_what_the_server_said() -> None:
