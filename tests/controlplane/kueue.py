@@ -16,13 +16,14 @@ from tests.controlplane.ports import LOOPBACK, Ports
 NAMESPACE: Final = "kueue-system"
 USER: Final = "kueue-manager"
 MANAGED_LABEL: Final = "kueue.x-k8s.io/managed-namespace"
+QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 WEBHOOK_SERVICE: Final = "kueue-webhook-service"
 WEBHOOK_SECRET: Final = "kueue-webhook-server-cert"
 VISIBILITY_SERVICE: Final = "visibility-server"
 VISIBILITY_HOST: Final = f"{VISIBILITY_SERVICE}.{NAMESPACE}.svc"
 AUTHORITY_HOST: Final = "kueue-ca"
 """The rotator keeps certificates only of an authority with this name and an RSA key."""
-OUR_GROUPS: Final = frozenset({"batch", "kueue.x-k8s.io"})
+OUR_GROUPS: Final = frozenset({"", "batch", "kueue.x-k8s.io"})
 UNTOUCHED: Final = ("kube-system", NAMESPACE)
 WEBHOOK_CERTIFICATES: Final = "webhook-certs"
 VISIBILITY_CERTIFICATES: Final = "visibility-certs"
@@ -67,7 +68,7 @@ def access(assets: Path) -> list[Document]:
 def webhooks(assets: Path, client: Document) -> list[Document]:
     """The webhook configurations, with the webhooks of Jobs and of Kueue's own kinds only.
 
-    The one for pods would refuse every pod: it fails closed, and the pod integration is off.
+    The one for pods is asked of those with a queue only: all others are nothing to it, and needn't wait.
     """
     found = documents.read(assets / "config" / "components" / "webhook" / "manifests.yaml")
     for configuration in found:
@@ -127,7 +128,7 @@ def configuration(folder: Path, ports: Ports) -> Document:
             "webhookSecretName": WEBHOOK_SECRET,
         },
         "clientConnection": {"qps": 300, "burst": 500},
-        "integrations": {"frameworks": ["batch/job"]},
+        "integrations": {"frameworks": ["batch/job", "pod"]},
         "managedJobsNamespaceSelector": {"matchLabels": {MANAGED_LABEL: "true"}},
         "visibilityServer": {"bindAddress": LOOPBACK, "bindPort": ports.kueue_visibility},
         # Jobs get a WorkloadPriorityClass of the name default, where there is one: the lab has none.
@@ -146,6 +147,8 @@ def _hook(hook: Document, client: Document) -> Document:
     if "jobs" in _resources(hook):
         names = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": list(UNTOUCHED)}
         aimed["namespaceSelector"] = {"matchExpressions": [names]}
+    if "pods" in _resources(hook):
+        aimed["objectSelector"] = {"matchExpressions": [{"key": QUEUE_LABEL, "operator": "Exists"}]}
     return aimed
 
 
