@@ -1,18 +1,18 @@
 """Jobs of any kind, and why each is where it is in a few words, from what the cluster shows."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from cli.explain.answer import Code
-from cli.explain.jobs import AnyJob, joined, other_kinds, owners_of_other_kinds
+from cli.explain.jobs import AnyJob, joined, other_kinds, owners_of_other_kinds, stands_for_another
 from cli.explain.overview import Overview, overviews
 from cli.explain.status import Status
-from cli.job import choosing
+from cli.job import belonging, choosing, pods
 from cli.job.choosing import Wanted
-from reconciler.cluster import Body
-from reconciler.errors import UsageError
+from reconciler.cluster import Body, Cluster
+from reconciler.errors import JobqError, UsageError
 from reconciler.kinds import JOB, POD
 
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
@@ -177,6 +177,73 @@ def test_other_kind_that_cannot_be_read() -> None:
 def test_status_of_another_kind(conditions: dict[str, tuple[str, str, str]], status: Status) -> None:
     (found,) = joined([], [workload(reference("RayJob", "ray", "ray.io/v1"), **conditions)])
     assert found.status is status
+
+
+class Ray:
+    """A cluster with one RayJob."""
+
+    def __init__(self, cluster: str) -> None:
+        self.cluster = cluster
+
+    def get(self, *_: object, **__: object) -> Body:
+        """It, with the RayCluster that it was given."""
+        return {"status": {"rayClusterName": self.cluster}}
+
+
+def of_kind(kind: str, *counts: int) -> AnyJob:
+    """A job ``a`` of that kind, with so many pods of each sort."""
+    pod_sets = [{"name": str(number), "count": count} for number, count in enumerate(counts)]
+    (found,) = joined([], [workload(reference(kind, "a", "example.org/v1"), spec={"podSets": pod_sets})])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "selectors"),
+    [
+        ("JobSet", ["jobset.sigs.k8s.io/jobset-uid=uid-a"]),
+        ("TrainJob", ["jobset.sigs.k8s.io/jobset-name=a"]),
+        ("RayCluster", ["ray.io/cluster=a"]),
+        ("RayJob", ["batch.kubernetes.io/job-name=a", "ray.io/cluster=a-x7k2p"]),
+        ("PyTorchJob", ["training.kubeflow.org/job-name=a"]),
+        ("MPIJob", ["training.kubeflow.org/job-name=a"]),
+        ("AppWrapper", []),
+    ],
+)
+def test_pods_of_other_kinds(kind: str, selectors: list[str]) -> None:
+    """By the labels that their controllers write, and Kueue reads."""
+    cluster = cast("Cluster", Ray("a-x7k2p"))
+    assert [source.labels for source in belonging.sources(cluster, of_kind(kind))] == selectors
+    if selectors:
+        belonging.refuse_unknown(of_kind(kind), "logs POD")
+        return
+    with pytest.raises(JobqError, match="of kind AppWrapper") as caught:
+        belonging.refuse_unknown(of_kind(kind), "logs POD")
+    assert "kubectl -n vision logs POD" in caught.value.hint
+
+
+def test_ray_job_that_waits() -> None:
+    """It has no cluster yet, but the Job that submits it has a name already, which is the RayJob's own."""
+    found = belonging.sources(cast("Cluster", Ray("")), of_kind("RayJob"))
+    assert [source.labels for source in found] == ["batch.kubernetes.io/job-name=a"]
+    assert stands_for_another(job(owner=reference("RayJob", "a", "ray.io/v1")))
+    assert not stands_for_another(job("a-workers-0", owner=reference("JobSet", "a")))
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "prefix"),
+    [
+        ("a-workers-0-1-x7k2p", "Job", "[workers-0-1] "),
+        ("a-launcher-x7k2p", "Job", "[launcher] "),
+        ("a-x7k2p", "Job", "[a] "),
+        ("a-worker-1", "PyTorchJob", "[worker-1] "),
+        ("a-b9n4m-head-x7k2p", "RayCluster", "[b9n4m-head-x7k2p] "),
+    ],
+)
+def test_prefixes_of_other_kinds(name: str, owner: str, prefix: str) -> None:
+    """What tells pods apart, and stays the same where a Job makes one again."""
+    pod = {"metadata": {"name": name, "ownerReferences": [reference(owner, "x")]}}
+    assert pods.prefix(pod, of_kind("JobSet", 1, 2)) == prefix
+    assert pods.prefix(pod, of_kind("JobSet", 1)) == ""
 
 
 def test_choosing() -> None:

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from cli import clock
+from cli.explain.jobs import AnyJob
 from cli.explain.status import Status
 from cli.job import fate, live
 from cli.job.fate import Fate, fate_of
@@ -24,6 +25,9 @@ def job(uid: str, version: int, *, ended: str = "") -> Body:
         "spec": {"suspend": True},
         "status": {"conditions": conditions},
     }
+
+
+KNOWN = AnyJob(JOB, job("a", 1), None)
 
 
 class Told:
@@ -119,23 +123,35 @@ def in_view(*there: Body, gone: tuple[Body, ...] = ()) -> View:
 def test_events_tell_the_end_of_what_is_gone(reason: str, code: int) -> None:
     """The end fell into a cut, and the new list lacks the job: it was no deletion by somebody."""
     told = Told([[{"reason": "SuccessfulCreate"}, {"reason": reason}]], [])
-    found = fate.settled(cast("Cluster", told), job("a", 1), fate_of(in_view(), job("a", 1)))
+    found = fate.settled(cast("Cluster", told), job("a", 1), fate_of(in_view(), KNOWN))
     assert found.code == code
 
 
 def test_new_list_says_not_how_it_ended() -> None:
     view = seen(Told([[job("a", 1)], []], [[Expired("too old", code=410)]]))
     view.there[WORKLOAD] = {}
-    assert not fate_of(view, job("a", 1)).known
+    assert not fate_of(view, KNOWN).known
 
 
 def test_long_watch_remembers_only_what_it_is_about() -> None:
     """Of many thousand deletions nothing stays."""
-    view = View({JOB: {}}, keeps=lambda body: body["metadata"]["uid"] == "mine")
+    view = View(keeps=lambda body: body["metadata"]["uid"] == "mine")
+    view.replace(Source(JOB), [])
     for uid in ("other", "mine"):
-        view.change(JOB, "ADDED", job(uid, 1))
-        view.change(JOB, "DELETED", job(uid, 2))
+        view.change(Source(JOB), "ADDED", job(uid, 1))
+        view.change(Source(JOB), "DELETED", job(uid, 2))
     assert list(view.gone) == ["mine"]
+
+
+def test_two_sources_of_one_kind() -> None:
+    """A new list of one takes nothing away from the other."""
+    view, one, other = View(), Source(JOB, labels="x=1"), Source(JOB, labels="x=2")
+    view.replace(one, [job("a", 1)])
+    view.replace(other, [job("b", 1)])
+    view.change(other, "ADDED", job("c", 1))
+    view.replace(other, [job("b", 2)])
+    assert sorted(view.there[JOB]) == ["a", "b"]
+    assert list(view.gone) == ["c"]
 
 
 def test_unknown_for_a_moment() -> None:
@@ -149,14 +165,13 @@ def test_unknown_for_a_moment() -> None:
 
 def test_end_before_deletion_counts() -> None:
     """A job that had ended when it was deleted keeps its end; any other was deleted."""
-    known = job("a", 1)
-    assert fate_of(in_view(gone=(job("a", 2, ended="Complete"),)), known) == Fate(Status.SUCCEEDED, deleted=True)
-    assert fate_of(in_view(gone=(job("a", 2, ended="Complete"),)), known).code == fate.SUCCEEDED
-    assert fate_of(in_view(gone=(job("a", 2, ended="Failed"),)), known).code == fate.FAILED
-    assert fate_of(in_view(gone=(job("a", 2),)), known).code == fate.STOPPED
-    assert str(fate_of(in_view(gone=(job("a", 2),)), known)) == "deleted"
-    failing = fate_of(in_view(job("a", 2, ended="FailureTarget")), known)
+    assert fate_of(in_view(gone=(job("a", 2, ended="Complete"),)), KNOWN) == Fate(Status.SUCCEEDED, deleted=True)
+    assert fate_of(in_view(gone=(job("a", 2, ended="Complete"),)), KNOWN).code == fate.SUCCEEDED
+    assert fate_of(in_view(gone=(job("a", 2, ended="Failed"),)), KNOWN).code == fate.FAILED
+    assert fate_of(in_view(gone=(job("a", 2),)), KNOWN).code == fate.STOPPED
+    assert str(fate_of(in_view(gone=(job("a", 2),)), KNOWN)) == "deleted"
+    failing = fate_of(in_view(job("a", 2, ended="FailureTarget")), KNOWN)
     assert (failing.ended, failing.code) == (True, fate.FAILED), "its other pods may take their time to end"
-    unknown = fate_of(in_view(), known)
+    unknown = fate_of(in_view(), KNOWN)
     assert (unknown.code, unknown.ended, "can't be known" in str(unknown)) == (1, True, True)
-    assert fate_of(in_view(job("a", 2)), known).code == fate.UNFINISHED
+    assert fate_of(in_view(job("a", 2)), KNOWN).code == fate.UNFINISHED

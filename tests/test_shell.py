@@ -130,6 +130,37 @@ def test_shell_where_nothing_runs(real: Stage) -> None:
     assert (run.code, f"{over} doesn't run any more: it is Succeeded" in run.err) == (1, True)
 
 
+def queued_pod(stage: Stage, name: str, command: str, *, group: str = "") -> None:
+    """A pod by itself, or one of a group of two, in the project's queue."""
+    labels, annotations = {"kueue.x-k8s.io/queue-name": "main"}, {}
+    if group:
+        labels["kueue.x-k8s.io/pod-group-name"] = group
+        annotations["kueue.x-k8s.io/pod-group-total-count"] = "2"
+    requests = {"requests": {"cpu": "100m", "memory": "64Mi"}}
+    container = {"name": "main", "image": "example.org/x:1", "command": ["sh", "-c", command], "resources": requests}
+    spec = {"containers": [container], "restartPolicy": "Never", "serviceAccountName": "jobq-runner"}
+    meta = {"name": name, "namespace": stage.project, "labels": labels, "annotations": annotations}
+    stage.admin.create(POD, {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+
+
+def test_pods_without_a_job(real: Stage) -> None:
+    """A pod in the queue, and a group of them, have logs, shells and ports as Jobs do, and ends."""
+    queued_pod(real, "alone", "echo up; echo mine > /tmp/mark; exec sleep 600")
+    queued_pod(real, "pair-a", "echo first", group="pair")
+    queued_pod(real, "pair-b", "sleep 1; echo second", group="pair")
+    run = real.jobq("logs", "-f", "pair")
+    assert (run.code, sorted(run.out.splitlines())) == (0, ["[a] first", "[b] second"]), run.err
+    assert "pair: Succeeded" in run.err
+    assert real.jobq("logs", "--pod", "pair-b", "pair").out == "second\n"
+    assert "its pods have no index" in real.jobq("logs", "--index", "0", "pair").err
+    assert "pair doesn't run any more: it is Succeeded" in real.jobq("shell", "pair").err
+    until(lambda: real.jobq("logs", "alone").out == "up\n")
+    assert real.jobq("shell", "alone", "--", "sh", "-c", "cat /tmp/mark").out == "mine\n"
+    with forwarding(real, "alone", ":80") as (_, local):
+        assert local
+    real.admin.delete(POD, "alone", namespace=real.project)
+
+
 def test_viewer_has_no_shell(real: Stage, sleeper: str) -> None:
     run = real.jobq("shell", sleeper, "--", "true", user="nobody@example.org")
     assert (run.code, "error: " in run.err) == (1, True)

@@ -100,6 +100,12 @@ def joined(
     return sorted(found, key=lambda job: (job.body["metadata"]["creationTimestamp"], job.name), reverse=True)
 
 
+def stands_for_another(job: Body) -> bool:
+    """Whether something of the same name has made it, as a RayJob does the Job that submits it: that one is meant."""
+    meta = job["metadata"]
+    return any(one.get("controller") and one["name"] == meta["name"] for one in meta.get("ownerReferences") or ())
+
+
 def other_kinds(workloads: Iterable[Body]) -> Sequence[Resource]:
     """The kinds beside Job that own Workloads, each once."""
     owners = [_owner(workload) for workload in workloads]

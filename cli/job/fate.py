@@ -67,18 +67,25 @@ class Fate:
         return "deleted" if self.deleted and self.status not in ENDED else self.status
 
 
-def fate_of(view: View, job: Body) -> Fate:
-    """Where the Job stands in a view; one that the first list lacked was deleted before."""
-    uid = job["metadata"]["uid"]
-    deleted = uid not in view.there[JOB]
-    unseen = deleted and (uid not in view.gone or uid in view.unseen)
-    return Fate(status_of(last_of(view, job), workload_of(view, uid)), deleted, unseen)
+def fate_of(view: View, job: AnyJob) -> Fate:
+    """Where a job stands in a view; a Job that the first list lacked was deleted before.
+
+    Of another kind than Job, the Workload tells all; when that goes, so has the job.
+    """
+    last = workload_of(view, job)
+    if job.resource == JOB:
+        deleted = job.uid not in view.there[JOB]
+        unseen = deleted and (job.uid not in view.gone or job.uid in view.unseen)
+        return Fate(status_of(last_of(view, job), last), deleted, unseen)
+    deleted = last is None or last["metadata"]["uid"] not in view.there[WORKLOAD]
+    return Fate(status_of(job.body, last or job.workload or {}), deleted, deleted and _workload_uid(job) in view.unseen)
 
 
-def last_of(view: View, job: Body) -> Body:
-    """The Job as it was last seen."""
-    uid = job["metadata"]["uid"]
-    return view.there[JOB].get(uid) or view.gone.get(uid, job)
+def last_of(view: View, job: AnyJob) -> Body:
+    """A Job as it was last seen; of another kind what is known of it."""
+    if job.resource != JOB:
+        return job.body
+    return view.there[JOB].get(job.uid) or view.gone.get(job.uid, job.body)
 
 
 def settled(cluster: Cluster, job: Body, fate: Fate) -> Fate:
@@ -91,18 +98,21 @@ def settled(cluster: Cluster, job: Body, fate: Fate) -> Fate:
     return replace(fate, status=ends[-1]) if ends else fate
 
 
-def workload_of(view: View, uid: str) -> Body | None:
+def workload_of(view: View, job: AnyJob) -> Body | None:
     """The Workload of a job, the last one where it is gone."""
     known = [*view.gone.values(), *view.all(WORKLOAD)]
-    return next((one for one in reversed(known) if one["metadata"].get("labels", {}).get(JOB_UID) == uid), None)
+    return next((one for one in reversed(known) if _is_workload_of(one, job)), None)
 
 
-def sources(jobs: Sequence[Body]) -> Sequence[Source]:
+def sources(jobs: Sequence[AnyJob]) -> Sequence[Source]:
     """What to watch for these jobs: one alone is picked by the server."""
     if len(jobs) > 1:
         return [Source(JOB), Source(WORKLOAD)]
-    meta = jobs[0]["metadata"]
-    return [Source(JOB, fields=f"metadata.name={meta['name']}"), Source(WORKLOAD, labels=f"{JOB_UID}={meta['uid']}")]
+    [job] = jobs
+    if job.resource == JOB:
+        labelled = Source(WORKLOAD, labels=f"{JOB_UID}={job.uid}")
+        return [Source(JOB, fields=f"metadata.name={job.name}"), labelled]
+    return [Source(WORKLOAD, fields=f"metadata.name={job.workload['metadata']['name']}" if job.workload else "")]
 
 
 def wait_for(
@@ -119,32 +129,21 @@ def wait_for(
     """
     fates = {job.name: Fate(job.status) for job in jobs}
     uids = {uid for job in jobs for uid in (job.uid, _workload_uid(job))}
-    for view in live.watch(cluster, namespace, _sources_of(jobs), until=until, keeps=lambda body: _is_of(body, uids)):
-        fates = {job.name: _fate_of_any(view, job) for job in jobs}
+    for view in live.watch(cluster, namespace, sources(jobs), until=until, keeps=lambda body: _is_of(body, uids)):
+        fates = {job.name: fate_of(view, job) for job in jobs}
         if all(fate.ended for fate in fates.values()):
             return {job.name: settled(cluster, job.body, fates[job.name]) for job in jobs}
         tell(fates)
     return fates
 
 
-def _sources_of(jobs: Sequence[AnyJob]) -> Sequence[Source]:
-    if all(job.resource == JOB for job in jobs):
-        return sources([job.body for job in jobs])
-    return [Source(JOB), Source(WORKLOAD)]
-
-
-def _fate_of_any(view: View, job: AnyJob) -> Fate:
-    """Of another kind than Job, the Workload tells all; when that goes, so has the job."""
-    if job.resource == JOB:
-        return fate_of(view, job.body)
-    there = view.there[WORKLOAD].get(_workload_uid(job)) or workload_of(view, job.uid)
-    last = there or view.gone.get(_workload_uid(job), job.workload or {})
-    is_there = there is not None and there["metadata"]["uid"] in view.there[WORKLOAD]
-    return Fate(status_of(job.body, last), not is_there, not is_there and _workload_uid(job) in view.unseen)
-
-
 def _workload_uid(job: AnyJob) -> str:
     return str(job.workload["metadata"]["uid"]) if job.workload else ""
+
+
+def _is_workload_of(body: Body, job: AnyJob) -> bool:
+    meta = body["metadata"]
+    return bool({meta["uid"], meta.get("labels", {}).get(JOB_UID)} & {_workload_uid(job), job.uid})
 
 
 def _is_of(body: Body, uids: set[str]) -> bool:

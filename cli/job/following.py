@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from cli import clock, console
 from cli.explain.containers import has_started
 from cli.explain.jobs import AnyJob
-from cli.explain.status import status_of
 from cli.explain.why import explain
-from cli.job import live, pods
+from cli.job import belonging, live, pods
 from cli.job.fate import Fate, fate_of, last_of, settled, sources, workload_of
-from cli.job.live import Source, View
+from cli.job.live import View
 from cli.job.tailing import Outlet, Shown, Tails
 from reconciler.cluster import Body, Cluster
-from reconciler.kinds import JOB, POD
+from reconciler.kinds import POD
 from reconciler.wording import counted
 
 WORTH_TELLING_SECONDS = 0.5
@@ -47,7 +46,7 @@ class Followed:
 @dataclass(slots=True)
 class _Follower:
     cluster: Cluster
-    job: Body
+    job: AnyJob
     wish: Wish | None
     told: tuple[str, ...] = ()
     next: tuple[tuple[str, ...], float] = ((), 0.0)
@@ -60,16 +59,12 @@ class _Follower:
             outlet = Outlet(prefixed=not alone)
             self.tails = Tails(self.cluster, self.wish.shown, outlet, lambda pod: pods.prefix(pod, self.job))
 
-    @property
-    def name(self) -> str:
-        return str(self.job["metadata"]["name"])
-
     def show(self, found: Sequence[Body]) -> None:
         """Begin with the logs of pods that have begun."""
         if not (self.tails and self.wish):
             return
         self.tails.check()
-        begun = [pod for pod in pods.in_order(found) if has_started(pod)]
+        begun = [pod for pod in belonging.in_order(found) if has_started(pod)]
         there = pods.matching(begun, self.wish.index, self.wish.pod)
         first, self.begun = not self.begun, True
         if first and not self.wish.all:
@@ -84,11 +79,11 @@ class _Follower:
         """Say, before anything is shown, that the logs of earlier attempts can't be had any more."""
         text = pods.tell_gone(workload)
         if self.tails and text and not self.begun:
-            console.talk(f"{self.name}: {text}")
+            console.talk(f"{self.job.name}: {text}")
 
     def tell(self, fate: Fate, view: View, found: Sequence[Body]) -> None:
         """Say why it is as it is, whenever that becomes another matter, and how it ended."""
-        job = AnyJob(JOB, last_of(view, self.job), workload_of(view, self.job["metadata"]["uid"]))
+        job = AnyJob(self.job.resource, last_of(view, self.job), workload_of(view, self.job))
         answer = explain(job.evidence(clock.now(), found))
         matter = (str(fate), answer.code, answer.short)
         if matter != self.next[0]:
@@ -96,7 +91,7 @@ class _Follower:
         lasted = clock.elapsed() - self.next[1] >= WORTH_TELLING_SECONDS
         shows = self.tails is not None and bool(self.tails.seen)
         if matter != self.told and (fate.ended or (lasted and not shows)):
-            console.talk(console.plain(f"{self.name}: {answer.sentence if str(fate) == job.status else fate}"))
+            console.talk(console.plain(f"{self.job.name}: {answer.sentence if str(fate) == job.status else fate}"))
             self.told = matter
 
     def finish(self, found: Sequence[Body], until: float | None) -> None:
@@ -113,28 +108,23 @@ class _Follower:
             self.tails.end()
 
 
-def follow(cluster: Cluster, job: Body, *, wish: Wish | None, until: float | None = None) -> Followed:
+def follow(cluster: Cluster, job: AnyJob, *, wish: Wish | None, until: float | None = None) -> Followed:
     """Tell, and show the logs (not where ``wish`` is None), until the job ends or ``until``. Raises: ClusterError."""
     follower = _Follower(cluster, job, wish)
-    namespace = job["metadata"]["namespace"]
-    fate = Fate(status_of(job, None))
+    fate = Fate(job.status)
+    watched = [*sources([job]), *belonging.sources(cluster, job)]
     try:
-        for view in live.watch(cluster, namespace, [*sources([job]), pods_of(job)], until=until):
+        for view in live.watch(cluster, job.namespace, watched, until=until):
             fate = fate_of(view, job)
             if fate.ended:
-                fate = settled(cluster, job, fate)
-                last = pods.of_job(cluster, job)  # a short job's end may be known before its pod is
+                fate = settled(cluster, job.body, fate)
+                last = belonging.pods_of(cluster, job)  # a short job's end may be known before its pod is
                 follower.finish(last, until)
                 follower.tell(fate, view, last)
                 break
-            follower.tell_gone(workload_of(view, job["metadata"]["uid"]))
+            follower.tell_gone(workload_of(view, job))
             follower.show(view.all(POD))
             follower.tell(fate, view, view.all(POD))
     finally:
         follower.end()
     return Followed(fate, follower.tails is None or follower.tails.complete)
-
-
-def pods_of(job: Body) -> Source:
-    """The pods of a job, whatever their names."""
-    return Source(POD, labels=f"{pods.JOB_POD}={job['metadata']['uid']}")

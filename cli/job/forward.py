@@ -12,7 +12,7 @@ from cli import clock, console, options, selection
 from cli.connection import connect
 from cli.job import live, pods
 from cli.job.live import Source
-from cli.job.pick import pick
+from cli.job.targets import with_pods
 from reconciler.cluster import DATA, FAILURE, Body, Channels, Cluster, PodStreams
 from reconciler.errors import ClusterError, JobqError, NotFound, UsageError
 from reconciler.kinds import POD
@@ -59,7 +59,7 @@ def forward(
     routes = [route(word) for word in ports]
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
-    found = pick(cluster, current.entry.namespace, job, current.caller.name)
+    found = with_pods(cluster, current, job, way="port-forward POD PORT")
     where, many = pods.running(cluster, found, index, pod)
     if many > 1:
         console.talk(f"to {where['metadata']['name']}, the first of {many} pods; --index or --pod names another")

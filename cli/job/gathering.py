@@ -17,7 +17,7 @@ from cli.explain.overview import WAITING
 from cli.explain.status import Status
 from cli.fit.cohort import cohort_of
 from cli.job import positions
-from cli.job.pods import in_order, of_any
+from cli.job.belonging import pods_of
 from cli.parts import Json
 from cli.selection import Current
 from reconciler.cluster import Cluster, Resource
@@ -78,7 +78,7 @@ def glance(cluster: Cluster, entry: Entry, job: AnyJob) -> Evidence:
     namespace, status, unread = job.namespace, job.status, dict[str, str]()
     found = {"job": _kind(job.resource) | job.body, "workload": job.workload}
     queue = _queue_of(found)
-    asked: dict[str, Callable[[], Any]] = {"pods": lambda: in_order(of_any(cluster, job))}
+    asked: dict[str, Callable[[], Any]] = {"pods": lambda: pods_of(cluster, job)}
     if status in WAITING and queue:
         name = parts.name(job.workload)
         asked["localQueue"] = lambda: cluster.get(LOCAL_QUEUE, queue, namespace=namespace)
@@ -95,7 +95,7 @@ def gather(cluster: Cluster, current: Current, job: AnyJob, around: Evidence) ->
     unread: dict[str, str] = around["unread"]
     namespace = job.namespace
     asked: dict[str, Callable[[], Any]] = {
-        "pods": lambda: of_any(cluster, job),
+        "pods": lambda: pods_of(cluster, job),
         "events": lambda: _events(cluster, namespace, job.uid),
         "body": lambda: _whole(cluster, job),
     }

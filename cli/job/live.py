@@ -40,36 +40,43 @@ class View:
     """Which of the deleted are remembered: a long watch of many must not grow."""
     changes: int = 0
     """Counts what came in."""
+    known: dict[Source, set[str]] = field(default_factory=dict)
+    """The uids of what is there, by the source that has told of it."""
 
     def all(self, resource: Resource) -> Sequence[Body]:
         """The objects of a kind."""
         return list(self.there.get(resource, {}).values())
 
-    def replace(self, resource: Resource, items: Sequence[Body]) -> None:
-        """A new list: what isn't in it any more was deleted meanwhile."""
+    def replace(self, source: Source, items: Sequence[Body]) -> None:
+        """A new list: what was there of that source, and isn't in it any more, was deleted meanwhile."""
         new = {item["metadata"]["uid"]: item for item in items}
-        for uid, body in self.there.get(resource, {}).items():
-            if uid not in new and self.keeps(body):
+        there = self.there.setdefault(source.resource, {})
+        for uid in self.known.get(source, set()) - new.keys():
+            body = there.pop(uid, None)
+            if body and self.keeps(body):
                 self.gone[uid] = body
                 self.unseen.add(uid)
-        self.there[resource] = new
+        there |= new
+        self.known[source] = set(new)
         self.changes += 1
 
-    def change(self, resource: Resource, kind: str, body: Body) -> None:
+    def change(self, source: Source, kind: str, body: Body) -> None:
         """One watch event."""
         uid = body["metadata"]["uid"]
         self.changes += 1
         if kind != "DELETED":
-            self.there[resource][uid] = body
+            self.there[source.resource][uid] = body
+            self.known[source].add(uid)
             return
-        self.there[resource].pop(uid, None)
+        self.there[source.resource].pop(uid, None)
+        self.known[source].discard(uid)
         if self.keeps(body):
             self.gone[uid] = body
 
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    resource: Resource
+    source: Source
     items: Sequence[Body] | None = None
     kind: str = ""
     body: Body = field(default_factory=dict)
@@ -97,7 +104,7 @@ def watch(
     try:
         while until is None or clock.elapsed() < until:
             _take(news, view, until)
-            if len(view.there) == len({source.resource for source in sources}):
+            if len(view.known) == len(sources):
                 yield view
     finally:
         stop.set()
@@ -118,9 +125,9 @@ def _put(new: _News, view: View) -> None:
     if new.error:
         raise new.error
     if new.items is not None:
-        view.replace(new.resource, new.items)
+        view.replace(new.source, new.items)
     else:
-        view.change(new.resource, new.kind, new.body)
+        view.change(new.source, new.kind, new.body)
 
 
 def _report(
@@ -144,18 +151,18 @@ def _report(
             stop.wait(FIRST_PAUSE)
         except ClusterError as error:
             if not _passes(error, known=known) or clock.elapsed() - well > PATIENCE_SECONDS:
-                news.put(_News(source.resource, error=error))
+                news.put(_News(source, error=error))
                 return
             stop.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
         except Exception as error:  # noqa: BLE001 - a thread's error must be seen
-            news.put(_News(source.resource, error=error))
+            news.put(_News(source, error=error))
             return
 
 
 def _list(cluster: Cluster, namespace: str, source: Source, news: "queue.SimpleQueue[_News]") -> str:
     listing = cluster.list(source.resource, namespace=namespace, labels=source.labels, fields=source.fields)
-    news.put(_News(source.resource, items=listing.items))
+    news.put(_News(source, items=listing.items))
     return listing.resource_version
 
 
@@ -167,7 +174,7 @@ def _follow(cluster: Cluster, namespace: str, source: Source, news: "queue.Simpl
     for event in events:
         version = event.object["metadata"]["resourceVersion"]
         if event.type != "BOOKMARK":
-            news.put(_News(source.resource, kind=event.type, body=event.object))
+            news.put(_News(source, kind=event.type, body=event.object))
     return version
 
 

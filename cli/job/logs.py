@@ -9,12 +9,13 @@ from cli import console, options, selection
 from cli.connection import connect
 from cli.exits import Exit
 from cli.explain.containers import has_started
+from cli.explain.jobs import AnyJob
 from cli.explain.status import ENDED, status_of
-from cli.job import following, pods
+from cli.job import belonging, following, pods
 from cli.job.following import Wish
 from cli.job.lines import Lines
-from cli.job.pick import pick
 from cli.job.tailing import Shown, Tail
+from cli.job.targets import with_pods
 from cli.submission import amount
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import JobqError, NotFound, UsageError
@@ -54,13 +55,15 @@ def logs(
     seconds = None if since is None else amount.time_limit(since, "--since")
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
-    found = pick(cluster, current.entry.namespace, job, current.caller.name)
+    found = with_pods(cluster, current, job, way="logs POD")
     wish = Wish(Shown(tail, seconds, timestamps), index, pod, all=every)
     if follow:
         raise typer.Exit(_follow(cluster, found, wish))
-    there, workload = selection.together(lambda: pods.of_job(cluster, found), lambda: pods.workload_of(cluster, found))
+    there, workload = selection.together(
+        lambda: belonging.pods_of(cluster, found), lambda: pods.workload_of(cluster, found)
+    )
     if gone := pods.tell_gone(workload):
-        console.talk(f"{found['metadata']['name']}: {gone}")
+        console.talk(f"{found.name}: {gone}")
     started = [one for one in there if has_started(one)]
     if not started:
         raise _nothing(found, workload, there)
@@ -70,16 +73,15 @@ def logs(
         raise typer.Exit(Exit.ERROR)
 
 
-def _follow(cluster: Cluster, job: Body, wish: Wish) -> int:
+def _follow(cluster: Cluster, job: AnyJob, wish: Wish) -> int:
     try:
         return Exit.DONE if following.follow(cluster, job, wish=wish).complete else Exit.ERROR
     except KeyboardInterrupt:
-        name = job["metadata"]["name"]
-        console.talk(f"{name} goes on; `jobq logs -f {name}` follows it again")
+        console.talk(f"{job.name} goes on; `jobq logs -f {job.name}` follows it again")
         raise
 
 
-def _show(cluster: Cluster, job: Body, wanted: Sequence[Body], wish: Wish) -> bool:
+def _show(cluster: Cluster, job: AnyJob, wanted: Sequence[Body], wish: Wish) -> bool:
     """What has been printed so far, of one pod after the other; whether all of it has come."""
     earlier = pods.earlier(wanted, job)
     if earlier and not wish.all:
@@ -90,17 +92,17 @@ def _show(cluster: Cluster, job: Body, wanted: Sequence[Body], wish: Wish) -> bo
     return all(whole)
 
 
-def _show_previous(cluster: Cluster, job: Body, wanted: Sequence[Body], wish: Wish) -> bool:
+def _show_previous(cluster: Cluster, job: AnyJob, wanted: Sequence[Body], wish: Wish) -> bool:
     """The run before the last one in the same pod, or else the pod before the last one. Raises: NotFound."""
     if len({pods.prefix(pod, job) for pod in wanted}) > 1:
-        raise UsageError(f"{job['metadata']['name']} has several pods at once", hint="name one by --index or --pod")
-    last = pods.in_order(wanted)[-1]
+        raise UsageError(f"{job.name} has several pods at once", hint="name one by --index or --pod")
+    last = belonging.in_order(wanted)[-1]
     if pods.restarts(last):
         return _print(cluster, last, wish.shown, previous=True)
     before = pods.earlier(wanted, job)
     if not before:
         raise NotFound(
-            f"{job['metadata']['name']} has no earlier attempt whose log is still there",
+            f"{job.name} has no earlier attempt whose log is still there",
             hint="the log of an attempt that was evicted or stopped goes with its pod",
         )
     return _print(cluster, before[-1], wish.shown)
@@ -121,9 +123,9 @@ def _print(cluster: Cluster, pod: Body, shown: Shown, prefix: str = "", *, previ
     return tail.complete
 
 
-def _nothing(job: Body, workload: Body | None, there: Sequence[Body]) -> JobqError:
+def _nothing(job: AnyJob, workload: Body | None, there: Sequence[Body]) -> JobqError:
     """How the job fares that has no log."""
-    name, status = job["metadata"]["name"], status_of(job, workload)
+    name, status = job.name, status_of(job.body, workload)
     if status in ENDED:
         return JobqError(f"{name} is {status}: its pods are gone, and their logs with them")
     return JobqError(

@@ -3,26 +3,13 @@
 import difflib
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 
-from cli.job.shapes import JOB_NAMES
-from reconciler.cluster import Body, Cluster
+from reconciler.cluster import Body
 from reconciler.errors import NotFound, UsageError
-from reconciler.kinds import JOB
 from reconciler.model import SUBMITTED_BY
 
 LATEST = "@latest"
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
-
-
-def pick(cluster: Cluster, namespace: str, word: str, caller: str) -> Body:
-    """The Job: a whole name is asked for alone, else names are read first. Raises: NotFound; UsageError for several."""
-    refuse_empty(word)
-    if may_be_name(word):
-        with suppress(NotFound):
-            return cluster.get(JOB, word, namespace=namespace)
-    found = choose(cluster.list(JOB_NAMES, namespace=namespace).items, word, caller, namespace)
-    return cluster.get(JOB, found["metadata"]["name"], namespace=namespace)
 
 
 def refuse_empty(word: str) -> None:

@@ -1,50 +1,20 @@
 """Which pod of a job is meant, and what to say where it has none that runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
-from cli import clock
+from cli import clock, parts
 from cli.explain import indexes, words
 from cli.explain.jobs import JOB_UID, AnyJob
 from cli.explain.status import ENDED, Status, status_of
 from cli.explain.why import explain
+from cli.job import belonging
+from cli.job.belonging import in_order
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import JobqError, NotFound
-from reconciler.kinds import JOB, POD, WORKLOAD
+from reconciler.kinds import JOB, WORKLOAD
 
-JOB_POD = "batch.kubernetes.io/controller-uid"
-_LABELS: Mapping[str, str] = {
-    "Job": JOB_POD,
-    "JobSet": "jobset.sigs.k8s.io/jobset-uid",
-    "RayJob": "ray.io/originated-from-cr-name",
-    "TrainJob": "jobset.sigs.k8s.io/jobset-name",
-    "PyTorchJob": "training.kubeflow.org/job-name",
-    "MPIJob": "training.kubeflow.org/job-name",
-    "Pod": "kueue.x-k8s.io/pod-group-name",
-}
-"""How pods name what they belong to, by its kind."""
-_BY_UID = {JOB_POD, "jobset.sigs.k8s.io/jobset-uid"}
-"""Those that name it by its uid; the others by its name."""
 _INDEX = "batch.kubernetes.io/job-completion-index"
-
-
-def of_job(cluster: Cluster, job: Body) -> Sequence[Body]:
-    """The job's pods, oldest first. Raises: ClusterError."""
-    meta = job["metadata"]
-    return in_order(cluster.list(POD, namespace=meta["namespace"], labels=f"{JOB_POD}={meta['uid']}").items)
-
-
-def of_any(cluster: Cluster, job: AnyJob) -> Sequence[Body]:
-    """The pods of a job of any kind; none of a kind whose pods can't be found. Raises: ClusterError."""
-    label = _LABELS.get(job.resource.kind)
-    if label is None:
-        return ()
-    value = job.uid if label in _BY_UID else job.name
-    return cluster.list(POD, namespace=job.namespace, labels=f"{label}={value}").items
-
-
-def in_order(pods: Sequence[Body]) -> Sequence[Body]:
-    """Oldest first."""
-    return sorted(pods, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
 
 
 def index(pod: Body) -> int | None:
@@ -58,22 +28,26 @@ def container(pod: Body) -> str:
     return str(pod["spec"]["containers"][0]["name"])
 
 
-def is_parallel(job: Body) -> bool:
+def is_parallel(job: AnyJob) -> bool:
     """Whether several pods of it may run at once, or stand for different tasks."""
-    spec = job["spec"]
+    if job.resource != JOB:
+        return sum(int(one.get("count", 1)) for one in parts.items(job.workload, "spec", "podSets")) > 1
+    spec = job.body["spec"]
     indexed = spec.get("completionMode") == "Indexed"
     return int(spec.get("parallelism", 1)) > 1 or (indexed and int(spec.get("completions", 1)) > 1)
 
 
-def prefix(pod: Body, job: Body) -> str:
+def prefix(pod: Body, job: AnyJob) -> str:
     """What stands before a pod's lines, the same for all attempts at one task; empty where there is but one."""
     if not is_parallel(job):
         return ""
+    if job.resource != JOB:
+        return f"[{belonging.place(pod, job)}] "
     number = index(pod)
     return f"[{pod['metadata']['name'].rpartition('-')[2] if number is None else number}] "
 
 
-def earlier(pods: Sequence[Body], job: Body) -> Sequence[Body]:
+def earlier(pods: Sequence[Body], job: AnyJob) -> Sequence[Body]:
     """Those that a later pod was made for again."""
     latest = {prefix(pod, job): pod for pod in in_order(pods)}
     return [pod for pod in pods if pod is not latest[prefix(pod, job)]]
@@ -100,14 +74,15 @@ def restarts(pod: Body) -> int:
     return int(status(pod).get("restartCount", 0))
 
 
-def narrowed(pods: Sequence[Body], job: Body, wanted: int | None, name: str) -> Sequence[Body]:
+def narrowed(pods: Sequence[Body], job: AnyJob, wanted: int | None, name: str) -> Sequence[Body]:
     """The same. Raises: NotFound where the job has pods, but none of those."""
     found = matching(pods, wanted, name)
     if pods and not found:
         what = f"named {name!r}" if name else f"of index {wanted}"
-        there = [pod["metadata"]["name"] for pod in pods] if name else [indexes.told({index(pod) or 0 for pod in pods})]
-        hint = f"there are: {', '.join(sorted(there))}" if is_parallel(job) or name else "it is no array"
-        raise NotFound(f"{job['metadata']['name']} has no pod {what}", hint=hint)
+        numbers = {number for pod in pods if (number := index(pod)) is not None}
+        there = sorted(pod["metadata"]["name"] for pod in pods) if name else filter(None, [indexes.told(numbers)])
+        hint = ", ".join(there)
+        raise NotFound(f"{job.name} has no pod {what}", hint=f"there are: {hint}" if hint else "its pods have no index")
     return found
 
 
@@ -125,13 +100,14 @@ def tell_gone(workload: Body | None) -> str:
     return f"{count} earlier attempts are gone, with all they printed: evicted or stopped" if count else ""
 
 
-def running(cluster: Cluster, job: Body, wanted: int | None, name: str) -> tuple[Body, int]:
+def running(cluster: Cluster, job: AnyJob, wanted: int | None, name: str) -> tuple[Body, int]:
     """The first pod that runs, and how many do. Raises: JobqError, saying how the job fares where none does."""
-    pods = of_job(cluster, job)
+    pods = belonging.pods_of(cluster, job)
     found = [pod for pod in narrowed(pods, job, wanted, name) if is_running(pod)]
     if not found:
         raise not_running(cluster, job, pods)
-    return min(found, key=lambda pod: (index(pod) or 0, pod["metadata"]["name"])), len(found)
+    first = min(found, key=lambda pod: (not belonging.leads(pod), index(pod) or 0, pod["metadata"]["name"]))
+    return first, len(found)
 
 
 def is_running(pod: Body) -> bool:
@@ -140,11 +116,10 @@ def is_running(pod: Body) -> bool:
     return "deletionTimestamp" not in pod["metadata"] and any(one.get("state", {}).get("running") for one in states)
 
 
-def not_running(cluster: Cluster, job: Body, pods: Sequence[Body]) -> JobqError:
+def not_running(cluster: Cluster, job: AnyJob, pods: Sequence[Body]) -> JobqError:
     """Why there is nothing to reach."""
-    name = job["metadata"]["name"]
-    workload = workload_of(cluster, job)
-    status = status_of(job, workload)
+    name, workload = job.name, workload_of(cluster, job)
+    status = status_of(job.body, workload)
     if status is Status.STOPPED:
         return JobqError(f"{name} is {status}", hint=f"`jobq resume {name}` starts it again from the beginning")
     if status in ENDED:
@@ -152,13 +127,14 @@ def not_running(cluster: Cluster, job: Body, pods: Sequence[Body]) -> JobqError:
     return JobqError(f"{name} doesn't run. {state(job, workload, pods)}", hint=f"`jobq why {name}` says more")
 
 
-def state(job: Body, workload: Body | None, pods: Sequence[Body]) -> str:
-    """The sentence about a Job, by what was read of it, without its full stop."""
-    return words.plain(explain(AnyJob(JOB, job, workload).evidence(clock.now(), pods)).sentence)
+def state(job: AnyJob, workload: Body | None, pods: Sequence[Body]) -> str:
+    """The sentence about a job, by what was read of it, without its full stop."""
+    return words.plain(explain(replace(job, workload=workload).evidence(clock.now(), pods)).sentence)
 
 
-def workload_of(cluster: Cluster, job: Body) -> Body | None:
-    """The job's Workload. Raises: ClusterError."""
-    meta = job["metadata"]
-    found = cluster.list(WORKLOAD, namespace=meta["namespace"], labels=f"{JOB_UID}={meta['uid']}").items
+def workload_of(cluster: Cluster, job: AnyJob) -> Body | None:
+    """The job's Workload, asked for where it isn't known. Raises: ClusterError."""
+    if job.workload:
+        return job.workload
+    found = cluster.list(WORKLOAD, namespace=job.namespace, labels=f"{JOB_UID}={job.uid}").items
     return found[0] if found else None

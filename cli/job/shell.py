@@ -11,7 +11,7 @@ import typer
 from cli import console, options, selection
 from cli.connection import connect
 from cli.job import pods
-from cli.job.pick import pick
+from cli.job.targets import with_pods
 from reconciler.cluster import END, SIZE, STDERR, STDIN, STDOUT, Body, Channels
 from reconciler.errors import JobqError
 
@@ -45,7 +45,7 @@ def shell(
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
-    found = pick(cluster, current.entry.namespace, job, current.caller.name)
+    found = with_pods(cluster, current, job, way="exec -it POD -- sh")
     where, many = pods.running(cluster, found, index, pod)
     if many > 1:
         console.talk(f"in {where['metadata']['name']}, the first of {many} pods; --index or --pod names another")

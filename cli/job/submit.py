@@ -6,6 +6,7 @@ import typer
 
 from cli import clock, console, options
 from cli.connection import connect
+from cli.explain.jobs import AnyJob
 from cli.explain.status import GATE
 from cli.job.following import Wish
 from cli.job.following import follow as follow_job
@@ -18,6 +19,7 @@ from cli.submission import amount, manifest, variables
 from cli.submission.request import labels_from
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import UsageError
+from reconciler.kinds import JOB
 from reconciler.model import JobOptions
 from reconciler.wording import shortened
 
@@ -163,7 +165,7 @@ def _tell(made: Objects, current: Current, *, to_data: bool) -> None:
 def _follow(cluster: Cluster, made: Body, wish: Wish | None, until: float | None, project: str) -> int:
     name = made["metadata"]["name"]
     try:
-        return follow_job(cluster, made, wish=wish, until=until).code
+        return follow_job(cluster, AnyJob(JOB, made, None), wish=wish, until=until).code
     except KeyboardInterrupt:
         follow = f"`jobq logs -f{project} {name}` follows it again"
         console.talk(f"{name} goes on; {follow}, `jobq delete{project} {name}` ends it")

@@ -8,13 +8,15 @@ import typer
 
 from cli import clock, console
 from cli.exits import Exit
-from cli.explain.jobs import JOB_UID, AnyJob
+from cli.explain.jobs import JOB_UID, AnyJob, stands_for_another
+from cli.job import belonging
 from cli.job.choosing import Wanted
 from cli.job.pick import choose, may_be_name, refuse_empty
 from cli.job.reading import read_jobs, read_names, read_whole
 from cli.meant import must_be_meant
 from cli.selection import Current
 from reconciler.cluster import Cluster
+from reconciler.cluster import find as cluster_find
 from reconciler.errors import JobqError, NotFound, UsageError
 from reconciler.kinds import JOB, WORKLOAD
 from reconciler.wording import counted, shortened
@@ -82,6 +84,21 @@ def one(cluster: Cluster, current: Current, word: str, *, everyone: bool) -> Any
     if found.missing:
         raise found.missing[0]
     return found.jobs[0]
+
+
+def with_pods(cluster: Cluster, current: Current, word: str, *, way: str) -> AnyJob:
+    """The one job that the word means, for what its pods have; a Job by its whole name without its Workload, at once.
+
+    ``way`` is what of kubectl does the same. Raises: UsageError, ClusterError; JobqError for a kind whose pods can't be
+    told.
+    """
+    refuse_empty(word)
+    named = cluster_find(cluster, JOB, word, current.entry.namespace) if may_be_name(word) else None
+    if named and not stands_for_another(named):
+        return AnyJob(JOB, named, None)
+    job = one(cluster, current, word, everyone=False)
+    belonging.refuse_unknown(job, way)
+    return job
 
 
 def again(command: str, current: Current, words: Words, found: Found) -> str:
@@ -163,6 +180,8 @@ def _by_whole_names(cluster: Cluster, namespace: str, names: Sequence[str]) -> S
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             bodies = list(pool.map(lambda name: cluster.get(JOB, name, namespace=namespace), dict.fromkeys(names)))
     except NotFound:
+        return None
+    if any(map(stands_for_another, bodies)):
         return None
     uids = ",".join(body["metadata"]["uid"] for body in bodies)
     workloads = cluster.list(WORKLOAD, namespace=namespace, labels=f"{JOB_UID} in ({uids})").items
