@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import ClusterError, Unreachable
+from reconciler.errors import ClusterError, NotFound, Unreachable
 from reconciler.kube import connect
 from reconciler.reaching.proxies import configured_proxy, environment_proxy, without_password
 from tests.controlplane.plane import Plane
@@ -127,7 +127,7 @@ def test_proxy_with_a_password(stage: Stage, tmp_path: Path, kind: Kind, scheme:
 
 
 def test_proxy_that_speaks_tls(stage: Stage, tmp_path: Path) -> None:
-    """It is trusted by the cluster's authority, as kubectl does; a stream through it is refused in words."""
+    """It is trusted by the cluster's authority, as kubectl does, for requests and streams; one that isn't is named."""
     with http_proxy(keys=stage.plane.directory / "pki") as proxy:
         kubeconfig = through(stage, tmp_path, f"https://127.0.0.1:{proxy.port}")
         kubectl = [str(stage.plane.kubectl), "get", "--raw", "/version"]
@@ -135,10 +135,16 @@ def test_proxy_that_speaks_tls(stage: Stage, tmp_path: Path) -> None:
         assert b"gitVersion" in subprocess.run(kubectl, env=environ, capture_output=True, check=True).stdout
         cluster = connect(kubeconfig=kubeconfig)
         assert cluster.read("/version")["gitVersion"]
-        with pytest.raises(Unreachable, match="carries no streams"):
-            cluster.port_forward("pod", 80, namespace=stage.project)
+        with pytest.raises(NotFound, match='pods "no-such" not found'):
+            cluster.port_forward("no-such", 80, namespace=stage.project)
         cluster.close()
     assert len(proxy.targets) == 3
+    with http_proxy(locked=True, keys=stage.plane.directory / "pki") as proxy:
+        locked = connect(kubeconfig=through(stage, tmp_path, f"https://127.0.0.1:{proxy.port}"))
+        with pytest.raises(Unreachable, match="the proxy wants a name and a password"):
+            locked.port_forward("no-such", 80, namespace=stage.project)
+    with pytest.raises(Unreachable, match="the proxy can't be reached"):
+        cluster.port_forward("no-such", 80, namespace=stage.project)
 
 
 def test_socks_proxy_resolves_the_name(stage: Stage, tmp_path: Path) -> None:

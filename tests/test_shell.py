@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ from tests.controlplane.plane import Plane
 from tests.run import PATIENCE_SECONDS
 from tests.stage import Stage, raise_project, raise_queue, real_node
 from tests.terminal import Terminal
-from tests.waypoints import LAB, QUOTED, Waypoint, http_proxy, socks_proxy
+from tests.waypoints import LAB, QUOTED, http_proxy, socks_proxy
 
 DEFAULTS = json.dumps({"image": "example.org/train:1", "cpu": "100m", "memory": "128Mi"})
 ECHO = """
@@ -277,22 +277,14 @@ def test_silent_tunnel_is_kept(real: Stage, sleeper: str, monkeypatch: pytest.Mo
     assert pings > 2
 
 
-@pytest.mark.parametrize(
-    ("kind", "scheme", "server"), [(http_proxy, "http", ""), (socks_proxy, "socks5", ""), (http_proxy, "http", LAB)]
-)
-def test_everything_by_a_proxy(
-    real: Stage,
-    sleeper: str,
-    tmp_path: Path,
-    kind: Callable[..., AbstractContextManager[Waypoint]],
-    scheme: str,
-    server: str,
-) -> None:
+@pytest.mark.parametrize(("scheme", "server"), [("http", ""), ("https", ""), ("socks5", ""), ("http", LAB)])
+def test_everything_by_a_proxy(real: Stage, sleeper: str, tmp_path: Path, scheme: str, server: str) -> None:
     """Lists, a followed log, a command and a forwarded port take the proxy alike, with its password.
 
     It is the kubeconfig's; or the environment's, for a server of another machine.
     """
-    with kind(locked=True) as proxy:
+    keys = real.plane.directory / "pki" if scheme == "https" else None
+    with socks_proxy(locked=True) if scheme == "socks5" else http_proxy(locked=True, keys=keys) as proxy:
         said = json.loads(real.kubeconfig().read_text())
         cluster, url = said["clusters"][0]["cluster"], f"{scheme}://{QUOTED}@127.0.0.1:{proxy.port}"
         by = {"KUBECONFIG": str(tmp_path / "config")}
@@ -310,6 +302,9 @@ def test_everything_by_a_proxy(
         following.send_signal(signal.SIGINT)
         following.communicate(timeout=PATIENCE_SECONDS)
         assert real.jobq("shell", sleeper, "--", "sh", "-c", "cat /tmp/mark", **by).out == "mine\n"
+        data, command = os.urandom(3 << 20), [sys.executable, "-m", "cli.main", "shell", sleeper, "--", "cat"]
+        environ = real.environment() | by
+        assert subprocess.run(command, env=environ, input=data, capture_output=True, check=True).stdout == data
         with socket.create_server(("127.0.0.1", 0)) as there:
             answering = threading.Thread(target=_answer, args=(there,))
             answering.start()

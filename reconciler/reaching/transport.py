@@ -20,6 +20,7 @@ from reconciler.errors import Unauthorized
 from reconciler.reaching.access import Access, Credential
 from reconciler.reaching.channels import Channels, Refused, open_channels
 from reconciler.reaching.login import Login
+from reconciler.reaching.nested import tunnel
 
 _UNAUTHORIZED = 401
 _Stamp = tuple[tuple[int, int, int], ...]
@@ -91,6 +92,8 @@ class Transport:
     def _connection(self, credential: Credential, seconds: float) -> socket.socket:
         manager = self._client_for(credential).rest_client.pool_manager
         pool = manager.connection_from_url(self._access.server)
+        if pool.proxy and pool.proxy.scheme == "https":
+            return self._nested(pool.proxy, pool.proxy_headers, credential, seconds)
         one = pool._new_conn()  # noqa: SLF001 - a pool lends its connections, it gives none away
         one.timeout = seconds
         if pool.proxy and one.is_closed:
@@ -98,10 +101,17 @@ class Transport:
         else:
             one.connect()
         connected = getattr(one, "sock", None)
-        if not isinstance(connected, socket.socket):  # TLS within TLS is none
-            one.close()
-            raise ConnectionError("a proxy that is itself reached by https carries no streams")
+        assert isinstance(connected, socket.socket)  # noqa: S101 - but for TLS within TLS it always is
         return connected
+
+    def _nested(
+        self, proxy: urllib3.util.Url, headers: Mapping[str, str], credential: Credential, seconds: float
+    ) -> socket.socket:
+        at = ((proxy.host or "").strip("[]"), proxy.port or 443)
+        near = tunnel(at, headers, _proxy_tls(self._access), self._access.server, seconds)
+        near.settimeout(seconds)
+        name = self._access.server_name or urlsplit(self._access.server).hostname
+        return tls(self._access, credential).wrap_socket(near, server_hostname=name)
 
     def _send(
         self,

@@ -17,11 +17,6 @@ _TROUBLES = (
     (r"Tunnel connection failed: (\d+)", r"the proxy refuses to connect (\1)", _PROXY),
     ("ProxyError|ProxyConnectionError|ProxySSLError|HTTPSProxyError", "the proxy can't be reached", _PROXY),
     ("SOCKS[45]Error", "the proxy can't connect to it", _PROXY),
-    (
-        "(a proxy that is itself reached by https carries no streams)",
-        r"\1",
-        "shells and ports need an http or socks5 proxy; lists and logs don't",
-    ),
     ("certificate has expired", "the server's certificate has expired", "only the cluster's admins can renew it"),
     (
         r"certificate verify failed: ([^(]+?) \(",
