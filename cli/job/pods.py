@@ -80,9 +80,9 @@ def narrowed(pods: Sequence[Body], job: AnyJob, wanted: int | None, name: str) -
     if pods and not found:
         what = f"named {name!r}" if name else f"of index {wanted}"
         numbers = {number for pod in pods if (number := index(pod)) is not None}
-        there = sorted(pod["metadata"]["name"] for pod in pods) if name else filter(None, [indexes.told(numbers)])
-        hint = ", ".join(there)
-        raise NotFound(f"{job.name} has no pod {what}", hint=f"there are: {hint}" if hint else "its pods have no index")
+        there = ", ".join(sorted(pod["metadata"]["name"] for pod in pods)) if name else indexes.told(numbers)
+        hint = f"there are: {there}" if there else "its pods have no index"
+        raise NotFound(f"{job.name} has no pod {what}", hint=hint)
     return found
 
 
