@@ -1031,6 +1031,7 @@ def test_grown(fenced: Fenced) -> None:
     """A running job that is made larger than the quota is suspended, and none of its pods stays."""
     wide = job(GROWS, OTHER, cpu="10")
     wide["spec"]["parallelism"] = 1
+    wide["spec"]["template"]["metadata"] = {"annotations": {"fake.jobq.io/runs-for": "600s"}}  # else it ends by itself
     fenced.people["neighbour"].create(JOB, wide)
     assert eventually(lambda: at_work(fenced.admin, OTHER) == {GROWS})
     fenced.ask("neighbour", patch(JOB, GROWS, {"spec": {"parallelism": 50}}, namespace=OTHER), dry_run=False)
