@@ -8,9 +8,9 @@ from datetime import date
 from typing import Any
 
 from cli import console, known
-from reconciler.cluster import Body, Cluster
+from reconciler.cluster import Body, Cluster, Resource
 from reconciler.errors import ClusterError, Forbidden, JobqError, NotFound, UsageError
-from reconciler.kinds import CONFIG_MAP, SELF_SUBJECT_REVIEW
+from reconciler.kinds import CONFIG_MAP, SELF_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_REVIEW
 from reconciler.model import CATALOGUE_FORMAT, SYSTEM_NAMESPACE, Role
 
 _ASK = "ask the cluster's admins to let you read the ConfigMaps of jobq-system (`jobq bootstrap` sets it up)"
@@ -49,6 +49,15 @@ def who_am_i(cluster: Cluster) -> Caller:
     review = {"apiVersion": SELF_SUBJECT_REVIEW.api_version, "kind": SELF_SUBJECT_REVIEW.kind}
     user = cluster.create(SELF_SUBJECT_REVIEW, review)["status"]["userInfo"]
     return Caller(user["username"], frozenset(user.get("groups", ())))
+
+
+def may(cluster: Cluster, verb: str, resource: Resource, namespace: str = "") -> bool:
+    """Whether the server lets the caller do that, in one namespace or in all. Raises: ClusterError."""
+    plural, _, part = resource.plural.partition("/")
+    asked = {"verb": verb, "group": resource.group, "resource": plural, "subresource": part, "namespace": namespace}
+    kind = SELF_SUBJECT_ACCESS_REVIEW
+    review = {"apiVersion": kind.api_version, "kind": kind.kind, "spec": {"resourceAttributes": asked}}
+    return bool(cluster.create(kind, review)["status"]["allowed"])
 
 
 def read_catalogue(cluster: Cluster) -> Sequence[Entry]:

@@ -18,6 +18,7 @@ from tests.stage import KIM, Stage, raise_project
 from tests.world import eventually
 
 pytestmark = pytest.mark.xdist_group("crowd")
+ADMIN = "admin"
 CROWD = 1100
 """More than Kueue answers where no limit is asked for."""
 Story = tuple[str, dict[str, str], Callable[[Body], bool]]
@@ -109,6 +110,22 @@ def test_all_have_places(crowd: Stage) -> None:
     assert (full["waiting"], full["counts"]["Queued"]) == (CROWD, CROWD)
     assert [row["name"] for row in full["pending"]] == [waiting[place] for place in sorted(waiting)]
     assert f"and {CROWD - 5} more of {CROWD} that wait" in crowd.jobq("queue", "--limit", "5").err
+
+
+@pytest.mark.parametrize("queues", ["clusterqueues", "localqueues"])
+def test_places_in_all_projects(crowd: Stage, queues: str) -> None:
+    """An administrator's list asks ClusterQueues, a member's the own projects' queues: each where anything waits."""
+    user, kubeconfig = (ADMIN, crowd.plane.kubeconfig) if queues == "clusterqueues" else (KIM, crowd.kubeconfig())
+    everything = list(range(1, CROWD + 1))
+
+    def places() -> list[int]:
+        rows = crowd.jobq("list", "-A", "-o", "json", "--kubeconfig", str(kubeconfig)).json["jobs"]
+        return sorted(row["position"] for row in rows if row["namespace"] == crowd.project and row["position"])
+
+    start = crowd.plane.mark()
+    assert eventually(lambda: places() == everything)  # in a plane full of tests not all answers are quick enough
+    asked = [one for one in crowd.plane.requests(start, user=user, user_agent="jobq/") if "pendingworkloads" in one.uri]
+    assert {one.resource for one in asked} == {f"{queues}/pendingworkloads"}
 
 
 def test_kubectl_agrees(crowd: Stage) -> None:

@@ -1,6 +1,7 @@
 """Following objects through cut watches, old versions and outages, with answers that are told beforehand."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -8,11 +9,13 @@ import pytest
 from cli import clock
 from cli.explain.jobs import AnyJob
 from cli.explain.status import Status
-from cli.job import fate, live
+from cli.job import fate, live, watched
+from cli.job.choosing import Wanted
 from cli.job.fate import Fate, fate_of
 from cli.job.live import Source, View
+from cli.job.reach import Reach
 from reconciler.cluster import Body, Cluster, Event, Listing
-from reconciler.errors import ClusterError, Expired, Forbidden, Unauthorized, Unreachable
+from reconciler.errors import ClusterError, Expired, Forbidden, Unauthorized, Unreachable, UsageError
 from reconciler.kinds import JOB, WORKLOAD
 
 Watch = list[Event | ClusterError]
@@ -131,6 +134,14 @@ def test_new_list_says_not_how_it_ended() -> None:
     view = seen(Told([[job("a", 1)], []], [[Expired("too old", code=410)]]))
     view.there[WORKLOAD] = {}
     assert not fate_of(view, KNOWN).known
+
+
+def test_projects_are_followed_in_bounds() -> None:
+    """One by one no more than so many; who may watch all at once takes two watches."""
+    entries: list[Any] = [SimpleNamespace(namespace=f"p{number}") for number in range(watched.MOST + 1)]
+    with pytest.raises(UsageError, match=f"belong to {watched.MOST + 1} projects"):
+        watched.watch_jobs(cast("Cluster", None), Reach(entries), Wanted(), "json", "")
+    assert Reach(entries, whole=True).namespaces == [""]
 
 
 def test_long_watch_remembers_only_what_it_is_about() -> None:

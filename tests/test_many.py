@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from reconciler.kinds import JOB, WORKLOAD
@@ -135,6 +136,58 @@ def test_watches_that_end(api_plane: Plane, tmp_path: Path) -> None:
         finally:
             process.terminate()
             process.wait(30)
+
+
+def test_all_projects_as_they_change(api_plane: Plane, tmp_path: Path) -> None:
+    """A member's projects by two watches each, an administrator's all by two together; a deleted job has its place."""
+    members = [{"user": "ada@example.org", "role": "researcher"}]
+    one, other = (raise_project(api_plane, tmp_path, members=members) for _ in range(2))
+    made(one, ["first"])
+    viewers = {
+        "member": ("json", one.kubeconfig("ada@example.org")),
+        "lines": ("text", one.kubeconfig("ada@example.org")),
+        "admin": ("json", api_plane.kubeconfig),
+    }
+    start = api_plane.mark()
+    processes = []
+    for name, (form, kubeconfig) in viewers.items():
+        with (tmp_path / name).open("w") as file:
+            command = [
+                sys.executable,
+                "-m",
+                "cli.main",
+                "list",
+                "-A",
+                "-w",
+                "-o",
+                form,
+                "--kubeconfig",
+                str(kubeconfig),
+            ]
+            processes.append(subprocess.Popen(command, cwd=tmp_path, env=one.environment(), stdout=file))
+    try:
+        seen = partial(_told_of, tmp_path, {one.project, other.project})
+        assert eventually(lambda: all(seen(name) == ["first"] for name in ("member", "admin")))
+        made(other, ["second"])
+        one.admin.delete(JOB, "first", namespace=one.project)
+        all_of_it = ["first", "first deleted", "second"]
+        assert eventually(lambda: all(sorted(seen(name)) == all_of_it for name in ("member", "admin")))
+        gone = [one.project, "first", "deleted"]
+        assert eventually(lambda: gone in [line.split()[:3] for line in (tmp_path / "lines").read_text().splitlines()])
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait(30)
+    watches = [one for one in api_plane.requests(start, user_agent="jobq/") if one.verb == "watch"]
+    found = Counter((one.user == "ada@example.org", one.resource, one.namespace) for one in watches)
+    mine = {(True, kind, place.project): 2 for kind in ("jobs", "workloads") for place in (one, other)}
+    assert found == mine | {(False, kind, ""): 1 for kind in ("jobs", "workloads")}
+
+
+def _told_of(folder: Path, projects: set[str], name: str) -> list[str]:
+    rows = [json.loads(line) for line in (folder / name).read_text().splitlines()]
+    told = [f"{row['name']}{' deleted' if row.get('deleted') else ''}" for row in rows if row["namespace"] in projects]
+    return list(dict.fromkeys(told))
 
 
 def test_drawn_on_a_terminal(api_plane: Plane, tmp_path: Path) -> None:

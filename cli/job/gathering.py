@@ -167,7 +167,7 @@ def _visible(cluster: Cluster, namespace: str, queue: str, workload: str) -> Evi
     """The waiting jobs up to this one, as Kueue's visibility API shows them; or with what it refused."""
     until, found = clock.elapsed() + positions.SECONDS, list[Json]()
     try:
-        for page in positions.pages(cluster, namespace, queue, until):
+        for page in positions.pages(cluster, positions.local(namespace, queue), until):
             found += recording.positions(page, namespace)
             if own := next((one for one in found if parts.name(one) == workload), None):
                 return {"items": [one for one in found if _place(one) <= _place(own)]}

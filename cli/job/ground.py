@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli import clock, selection
-from cli.catalogue import role_in, whom_to_ask
+from cli.catalogue import may, role_in, whom_to_ask
 from cli.job.checkout import provenance
 from cli.selection import Current
 from reconciler.cluster import Body, Cluster, Resource
@@ -19,7 +19,6 @@ from reconciler.kinds import (
     LIMIT_RANGE,
     PRIORITY_CLASS,
     RESOURCE_FLAVOR,
-    SELF_SUBJECT_ACCESS_REVIEW,
 )
 from reconciler.model import Role
 
@@ -110,19 +109,11 @@ def _ready(cluster: Cluster, flag: str) -> Current:
     if entry.state != "active":
         raise JobqError(f"project {entry.name!r} is {entry.state}: it takes no jobs", hint=whom_to_ask(entry))
     role = role_in(entry, current.caller, clock.today())
-    if role in {None, Role.VIEWER} and not _may_create(cluster, entry.namespace):
+    if role in {None, Role.VIEWER} and not may(cluster, "create", JOB, entry.namespace):  # no member, and yet allowed
         place = "are a viewer of" if role else "don't belong to"
         raise Forbidden(f"you ({current.caller.name}) {place} project {entry.name!r}", hint=whom_to_ask(entry))
     selection.warn_stranger(current)
     return current
-
-
-def _may_create(cluster: Cluster, namespace: str) -> bool:
-    """Somebody who is no member may still have the right: the server knows."""
-    attributes = {"namespace": namespace, "verb": "create", "group": JOB.group, "resource": JOB.plural}
-    kind = SELF_SUBJECT_ACCESS_REVIEW
-    review = {"apiVersion": kind.api_version, "kind": kind.kind, "spec": {"resourceAttributes": attributes}}
-    return bool(cluster.create(kind, review)["status"]["allowed"])
 
 
 def _readable(cluster: Cluster, resource: Resource, namespace: str = "") -> Bodies:

@@ -8,6 +8,7 @@ from cli.connection import connect
 from cli.explain.overview import Overview, as_json, overviews
 from cli.job import choosing, rows, watched
 from cli.job.choosing import Wanted
+from cli.job.reach import Reach, everywhere
 from cli.job.reading import read_everywhere, read_jobs
 from reconciler.errors import UsageError
 
@@ -38,28 +39,30 @@ def list_command(
     With --watch a terminal shows the list as it is now; elsewhere each change is a line (with -o json a JSON object).
     """
     wanted = Wanted("", choosing.statuses(status), choosing.since(since), limit)
-    if watch and (all_projects or output == "name"):
-        raise UsageError(f"--watch doesn't go with {'--all-projects' if all_projects else '-o name'}")
+    if watch and output == "name":
+        raise UsageError("--watch doesn't go with -o name")
     cluster = connect(kubeconfig=kubeconfig, context=context)
     if all_projects:
         caller = who_am_i(cluster)
+        reach = everywhere(cluster, caller, "watch" if watch else "list")
         name, where, since_when = caller.name, "", ""
     else:
         current = selection.current(cluster, project)
+        reach = Reach([current.entry])
         name, where = current.caller.name, current.entry.name
         since_when = f" (archived since {current.entry.archived_on})" if current.entry.archived_on else ""
     wanted = Wanted(name if mine else "", wanted.statuses, wanted.since, wanted.limit)
     if watch:
-        watched.watch_jobs(cluster, current.entry, wanted, output)
+        watched.watch_jobs(cluster, reach, wanted, output, where)
         return
     now = clock.now()
     positions = output != "name"
     found = (
-        read_everywhere(cluster, caller, positions=positions)
+        read_everywhere(cluster, reach, positions=positions)
         if all_projects
         else read_jobs(cluster, current.entry, positions=positions)
     )
-    shown = overviews(wanted.of(found.jobs, now), found.positions, now)
+    shown = overviews(wanted.of(found.jobs, now), found.positions.of, now)
     if where and not (mine or wanted.narrow):
         known.remember_jobs(cluster.address, where, (row.name for row in shown))
     _show(shown, output, everywhere=all_projects)

@@ -24,6 +24,8 @@ class Source:
     resource: Resource
     labels: str = ""
     fields: str = ""
+    namespace: str = ""
+    """Where that isn't the one that all are watched in."""
 
 
 @dataclass(slots=True)
@@ -161,7 +163,9 @@ def _report(
 
 
 def _list(cluster: Cluster, namespace: str, source: Source, news: "queue.SimpleQueue[_News]") -> str:
-    listing = cluster.list(source.resource, namespace=namespace, labels=source.labels, fields=source.fields)
+    listing = cluster.list(
+        source.resource, namespace=source.namespace or namespace, labels=source.labels, fields=source.fields
+    )
     news.put(_News(source, items=listing.items))
     return listing.resource_version
 
@@ -169,7 +173,11 @@ def _list(cluster: Cluster, namespace: str, source: Source, news: "queue.SimpleQ
 def _follow(cluster: Cluster, namespace: str, source: Source, news: "queue.SimpleQueue[_News]", version: str) -> str:
     """Hand on events until the watch ends; the version from which the next one goes on."""
     events = cluster.watch(
-        source.resource, namespace=namespace, labels=source.labels, fields=source.fields, resource_version=version
+        source.resource,
+        namespace=source.namespace or namespace,
+        labels=source.labels,
+        fields=source.fields,
+        resource_version=version,
     )
     for event in events:
         version = event.object["metadata"]["resourceVersion"]

@@ -13,7 +13,7 @@ from cli.explain.overview import WAITING, Overview, age, as_json, overviews
 from cli.explain.status import Status
 from cli.explain.usage import Share, queue_state, shares
 from cli.fit.words import cores
-from cli.job.positions import read_positions
+from cli.job.positions import local, read_positions
 from cli.job.reading import Found, read_others
 from cli.job.rows import amount_of
 from cli.job.shapes import JOBS, WORKLOADS
@@ -57,7 +57,7 @@ def queue(
     entry = selection.current(cluster, project).entry
     found, workloads, local, theirs = _read(cluster, entry)
     now = clock.now()
-    rows = overviews(found.jobs, found.positions, now)
+    rows = overviews(found.jobs, found.positions.of, now)
     waiting = sorted((row for row in rows if row.status in WAITING), key=_place)
     used = shares(theirs, workloads, entry.cluster_queue)
     if output == "json":
@@ -70,7 +70,7 @@ def queue(
                 "waiting": len(waiting),
                 "counts": {status: sum(row.status is status for row in rows) for status in Status},
                 "pending": [as_json(row, now) for row in waiting],
-                "positionsUnknown": found.unknown,
+                "positionsUnknown": found.positions.problem,
             }
         )
         return
@@ -84,14 +84,13 @@ def _read(cluster: Cluster, entry: Entry) -> tuple[Found, Sequence[Body], Body |
     """Jobs and positions, Workloads, LocalQueue and ClusterQueue, side by side. Raises: ClusterError."""
     with ThreadPoolExecutor(4) as pool:
         jobs = pool.submit(cluster.list, JOBS, namespace=entry.namespace)
-        places = pool.submit(read_positions, cluster, entry.namespace, entry.queue)
-        local = pool.submit(_readable, lambda: cluster.get(LOCAL_QUEUE, entry.queue, namespace=entry.namespace))
+        places = pool.submit(read_positions, cluster, local(entry.namespace, entry.queue))
+        ours = pool.submit(_readable, lambda: cluster.get(LOCAL_QUEUE, entry.queue, namespace=entry.namespace))
         theirs = pool.submit(_readable, lambda: cluster.get(CLUSTER_QUEUE, entry.cluster_queue))
         workloads = cluster.list(WORKLOADS, namespace=entry.namespace).items
         others = read_others(cluster, entry.namespace, workloads)
-        known = {(entry.namespace, name): one for name, one in places.result().of.items()}
-        found = Found(joined(jobs.result().items, workloads, others, clock.now()), known, places.result().problem)
-        return found, workloads, local.result(), theirs.result()
+        found = Found(joined(jobs.result().items, workloads, others, clock.now()), places.result())
+        return found, workloads, ours.result(), theirs.result()
 
 
 def _readable(get: Callable[[], Body]) -> Body | None:
@@ -165,5 +164,5 @@ def _cells(row: Overview, now: datetime) -> list[str]:
 def _foot(waiting: Sequence[Overview], limit: int, found: Found) -> None:
     if len(waiting) > limit:
         console.talk(f"and {len(waiting) - limit} more of {len(waiting)} that wait: --limit {len(waiting)} shows them")
-    if waiting and found.unknown:
+    if waiting and found.positions.problem:
         console.talk("their places in the queue aren't known: it is held, or Kueue doesn't answer")

@@ -1,56 +1,53 @@
 """The jobs of projects, with their Workloads and places in the queue: few requests, side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cli import clock, parts, selection
-from cli.catalogue import Caller, Entry, read_catalogue, role_in
+from cli.catalogue import Entry
 from cli.explain.jobs import AnyJob, joined, other_kinds
-from cli.explain.standing import Position
-from cli.job.positions import Positions, read_positions
+from cli.explain.overview import WAITING
+from cli.job.positions import Positions, local, read_positions
+from cli.job.reach import Reach
 from cli.job.shapes import JOB_NAMES, JOBS, WORKLOAD_NAMES, WORKLOADS
 from reconciler.cluster import Body, Cluster, Resource
 from reconciler.errors import Forbidden, NotFound
 from reconciler.kinds import JOB, WORKLOAD
 
-_NOTHING = Positions({})
+_AT_ONCE = 8
+_NOWHERE = Positions({})
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Jobs, newest first, and where they stand, by the namespace and name of their Workloads."""
+    """Jobs, newest first, and where they stand."""
 
     jobs: Sequence[AnyJob]
-    positions: Mapping[tuple[str, str], Position] = field(default_factory=dict)
-    unknown: str = ""
-    """Why positions, or some of them, aren't known."""
+    positions: Positions = _NOWHERE
 
 
 def read_jobs(cluster: Cluster, entry: Entry, *, positions: bool) -> Found:
     """A project's jobs: three LISTs side by side, and one more for each other kind of job. Raises: ClusterError."""
-    with ThreadPoolExecutor(2) as pool:
-        jobs = pool.submit(cluster.list, JOBS, namespace=entry.namespace)
-        places = pool.submit(read_positions, cluster, entry.namespace, entry.queue) if positions else None
-        workloads = cluster.list(WORKLOADS, namespace=entry.namespace).items
-        others = read_others(cluster, entry.namespace, workloads)
-        found = joined(jobs.result().items, workloads, others, clock.now())
-        placed = places.result() if places else _NOTHING
-    return Found(found, {(entry.namespace, name): one for name, one in placed.of.items()}, placed.problem)
+    with ThreadPoolExecutor(1) as pool:
+        places = pool.submit(read_positions, cluster, local(entry.namespace, entry.queue)) if positions else None
+        bodies = _read(cluster, entry.namespace)
+        return Found(joined(*bodies, clock.now()), places.result() if places else _NOWHERE)
 
 
-def read_everywhere(cluster: Cluster, caller: Caller, *, positions: bool) -> Found:
-    """The jobs of all projects that the caller may read: for an administrator those of all. Raises: ClusterError."""
-    entries = read_catalogue(cluster)
-    try:
-        return _of_all(cluster, entries)
-    except Forbidden:
-        mine = [entry for entry in entries if role_in(entry, caller, clock.today())]
-    with ThreadPoolExecutor(8) as pool:
-        parts = list(pool.map(lambda entry: read_jobs(cluster, entry, positions=positions), mine))
-    jobs = sorted((job for part in parts for job in part.jobs), key=lambda job: (job.created, job.name), reverse=True)
-    places = {key: one for part in parts for key, one in part.positions.items()}
-    return Found(jobs, places, next((part.unknown for part in parts if part.unknown), ""))
+def read_everywhere(cluster: Cluster, reach: Reach, *, positions: bool) -> Found:
+    """The jobs of all projects in reach, and then their places where any wait. Raises: ClusterError."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = list(pool.map(lambda namespace: _read(cluster, namespace), reach.namespaces))
+    jobs, workloads, others = (reach.own([body for answer in answers for body in answer[kind]]) for kind in range(3))
+    found = joined(jobs, workloads, others, clock.now())
+    queues = reach.queues(waiting_in(found)) if positions else ()
+    return Found(found, read_positions(cluster, *queues))
+
+
+def waiting_in(jobs: Iterable[AnyJob]) -> Collection[str]:
+    """The namespaces in which any job has a place in a queue."""
+    return {job.namespace for job in jobs if job.workload and job.status in WAITING}
 
 
 def read_names(cluster: Cluster, namespace: str) -> Sequence[AnyJob]:
@@ -78,16 +75,16 @@ def read_others(cluster: Cluster, namespace: str, workloads: Sequence[Body]) -> 
     return found
 
 
+def _read(cluster: Cluster, namespace: str) -> tuple[Sequence[Body], Sequence[Body], Sequence[Body]]:
+    """Jobs, Workloads, and metadata of jobs of other kinds."""
+    with ThreadPoolExecutor(1) as pool:
+        jobs = pool.submit(cluster.list, JOBS, namespace=namespace)
+        workloads = cluster.list(WORKLOADS, namespace=namespace).items
+        return jobs.result().items, workloads, read_others(cluster, namespace, workloads)
+
+
 def _metadata(cluster: Cluster, kind: Resource, namespace: str) -> Sequence[Body]:
     try:
         return cluster.list(kind, namespace=namespace).items
     except (Forbidden, NotFound):  # the Workload says what is needed most
         return []
-
-
-def _of_all(cluster: Cluster, entries: Sequence[Entry]) -> Found:
-    known = {entry.namespace for entry in entries}
-    jobs, workloads = selection.together(lambda: cluster.list(JOBS), lambda: cluster.list(WORKLOADS))
-    bodies = [one for one in jobs.items if one["metadata"]["namespace"] in known]
-    theirs = [one for one in workloads.items if one["metadata"]["namespace"] in known]
-    return Found(joined(bodies, theirs, read_others(cluster, "", theirs), clock.now()))

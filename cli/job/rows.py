@@ -36,11 +36,11 @@ class Form:
         """Their titles."""
         return [*([Column("PROJECT")] if self.everywhere else []), *_COLUMNS, *(_WIDE if self.wide else ())]
 
-    def cells(self, row: Overview, now: datetime) -> list[str]:
-        """One row."""
+    def cells(self, row: Overview, now: datetime, status: str = "") -> list[str]:
+        """One row; ``status`` instead of its own."""
         cells = [
             row.name,
-            row.status,
+            status or row.status,
             row.reason,
             str(row.position.here) if row.position else "",
             row.priority,

@@ -1,26 +1,32 @@
-"""``jobq list --watch``: the list as it changes. On a terminal it is drawn anew; elsewhere each change is a line."""
+"""``jobq list --watch``: the list as it changes. On a terminal it is drawn anew; elsewhere each change is a line.
 
-from collections.abc import Mapping, Sequence
+Two watches follow a project, or where the caller may all projects together.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from cli import clock, console
-from cli.catalogue import Entry
 from cli.explain.jobs import AnyJob, joined, owners_of_other_kinds
-from cli.explain.overview import WAITING, Overview, as_json, overviews
+from cli.explain.overview import Overview, as_json, overviews
 from cli.explain.standing import Position
 from cli.job import live
 from cli.job.choosing import Wanted
 from cli.job.live import Source, View
 from cli.job.positions import Positions, read_positions
-from cli.job.reading import read_others
+from cli.job.reach import Reach
+from cli.job.reading import read_others, waiting_in
 from cli.job.rows import Form, without_empty
 from reconciler.cluster import Body, Cluster
+from reconciler.errors import UsageError
 from reconciler.kinds import JOB, WORKLOAD
 
 POSITIONS_SECONDS = 5.0
 """Positions can't be watched: after a change they are asked for again, no more often than this."""
 GONE = "deleted"
+MOST = 16
+"""How many projects are followed one by one: twice as many watches."""
 
 
 @dataclass(slots=True)
@@ -28,22 +34,22 @@ class _Places:
     """Positions, asked for beside the watch."""
 
     cluster: Cluster
-    entry: Entry
+    reach: Reach
     pool: ThreadPoolExecutor
     known: Positions = field(default_factory=lambda: Positions({}))
     asked: Future[Positions] | None = None
     at: float = 0.0
     stale: bool = True
 
-    def now(self, *, waiting: bool) -> Mapping[tuple[str, str], Position]:
-        """What is known; asks anew where something has changed since."""
+    def now(self, waiting: Collection[str]) -> Mapping[tuple[str, str], Position]:
+        """What is known; asks anew where something has changed since, in these namespaces."""
         if self.asked and self.asked.done():
             self.known, self.asked = self.asked.result(), None
         due = not self.at or clock.elapsed() - self.at >= POSITIONS_SECONDS
         if waiting and self.stale and due and self.asked is None:
-            self.asked = self.pool.submit(read_positions, self.cluster, self.entry.namespace, self.entry.queue)
+            self.asked = self.pool.submit(read_positions, self.cluster, *self.reach.queues(waiting))
             self.at, self.stale = clock.elapsed(), False
-        return {(self.entry.namespace, name): place for name, place in self.known.of.items()}
+        return self.known.of
 
 
 @dataclass(slots=True)
@@ -51,42 +57,49 @@ class _Others:
     """Metadata of jobs of other kinds: read once for each that is new."""
 
     cluster: Cluster
-    namespace: str
+    reach: Reach
     seen: set[str] = field(default_factory=set)
     bodies: Sequence[Body] = ()
 
     def of(self, workloads: Sequence[Body]) -> Sequence[Body]:
         owners = owners_of_other_kinds(workloads)
         if not owners <= self.seen:
-            self.bodies = read_others(self.cluster, self.namespace, workloads)
+            kinds = [read_others(self.cluster, namespace, workloads) for namespace in self.reach.namespaces]
+            self.bodies = [body for bodies in kinds for body in bodies]
             self.seen |= owners
         return self.bodies
 
 
-def watch_jobs(cluster: Cluster, entry: Entry, wanted: Wanted, output: str) -> None:
-    """Show them until somebody ends it. Raises: ClusterError where the server is away too long."""
+def watch_jobs(cluster: Cluster, reach: Reach, wanted: Wanted, output: str, where: str) -> None:
+    """Show them until somebody ends it; ``where`` is the only project's name.
+
+    Raises: UsageError where that takes too many watches; ClusterError where the server is away too long.
+    """
+    if len(reach.namespaces) > MOST:
+        raise UsageError(
+            f"you belong to {len(reach.namespaces)} projects, and {MOST} can be followed at once",
+            hint="name one by -p, or leave out --watch",
+        )
+    form = Form(wide=output == "wide", everywhere=not where)
     drawn = output in {"text", "wide"} and console.draws()
-    shown: _Drawn | _Lines = _Drawn(Form(output == "wide"), entry) if drawn else _Lines(Form(output == "wide"), output)
-    others = _Others(cluster, entry.namespace)
+    shown: _Drawn | _Lines = _Drawn(form, f"no jobs{where and f' in {where}'}") if drawn else _Lines(form, output)
+    others = _Others(cluster, reach)
+    sources = [Source(kind, namespace=namespace) for namespace in reach.namespaces for kind in (JOB, WORKLOAD)]
     changes, jobs = -1, list[AnyJob]()
     with ThreadPoolExecutor(1) as pool:
-        places = _Places(cluster, entry, pool)
-        for view in live.watch(cluster, entry.namespace, _SOURCES, keeps=lambda _: False):
+        places = _Places(cluster, reach, pool)
+        for view in live.watch(cluster, "", sources, keeps=lambda _: False):
             if view.changes != changes:
                 changes, places.stale = view.changes, True
-                jobs = _jobs(view, others)
+                jobs = _jobs(view, others, reach)
             now = clock.now()
             chosen = wanted.of(jobs, now)
-            where = places.now(waiting=any(job.status in WAITING for job in chosen[:1000]))
-            shown.show(chosen, where)
+            shown.show(chosen, places.now(waiting_in(chosen)))
 
 
-_SOURCES = (Source(JOB), Source(WORKLOAD))
-
-
-def _jobs(view: View, others: _Others) -> list[AnyJob]:
-    workloads = view.all(WORKLOAD)
-    return list(joined(view.all(JOB), workloads, others.of(workloads), clock.now()))
+def _jobs(view: View, others: _Others, reach: Reach) -> list[AnyJob]:
+    workloads = reach.own(view.all(WORKLOAD))
+    return list(joined(reach.own(view.all(JOB)), workloads, others.of(workloads), clock.now()))
 
 
 @dataclass(slots=True)
@@ -94,7 +107,7 @@ class _Drawn:
     """The newest that fit on the screen, drawn over the last ones."""
 
     form: Form
-    entry: Entry
+    nothing: str
     screen: console.Screen = field(default_factory=console.Screen)
 
     def show(self, jobs: Sequence[AnyJob], places: Mapping[tuple[str, str], Position]) -> None:
@@ -102,7 +115,7 @@ class _Drawn:
         room = max(console.height() - 3, 1)
         rows = overviews(jobs[:room], places, now)
         beyond = f"and {len(jobs) - room} older ones" if len(jobs) > room else ""
-        footer = beyond if jobs else f"no jobs in {self.entry.name}"
+        footer = beyond if jobs else self.nothing
         self.screen.draw(*without_empty(self.form.columns, [self.form.cells(row, now) for row in rows]), footer)
 
 
@@ -128,7 +141,7 @@ class _Lines:
                 console.out_json_line({**as_json(row, now), "deleted": True})
         else:
             cells = [self.form.cells(row, now) for row in reversed(changed)]
-            lost = [[*self.form.cells(row, now)[:1], GONE, *self.form.cells(row, now)[2:]] for row in gone]
+            lost = [self.form.cells(row, now, status=GONE) for row in gone]
             self.widths = console.more_rows(self.form.columns, [*cells, *lost], self.widths)
         self.last = rows
         console.flush()
