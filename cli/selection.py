@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from cli import clock, console, settings
+from cli import advice, clock, console, settings
 from cli.catalogue import Caller, Entry, read_catalogue, read_entry, role_in, who_am_i, whom_to_ask
 from cli.settings import Choice
 from reconciler.cluster import Cluster
@@ -32,6 +32,10 @@ class Current:
     def option(self) -> str:
         """What a later command needs to mean the same project: `` -p NAME``, or nothing."""
         return f" -p {self.entry.name}" if self.origin == _FLAG else ""
+
+    def command(self, deed: str, *words: str) -> str:
+        """A later command about the same project: ``jobq logs -f -p vision train-x7k2p``."""
+        return advice.command(deed, self.option, *words)
 
 
 def said(flag: str, server: str) -> Sequence[Choice]:

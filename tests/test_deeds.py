@@ -97,13 +97,16 @@ def test_stopped_and_resumed(stage: Stage) -> None:
     """Its pods end and their logs go; it stays listed; resumed, it runs from the beginning. kubectl sees the same."""
     name = submitted(stage, "--", *PATIENT)
     until(stage, name, "Running")
-    run = stage.jobq("stop", name[:-2])
-    assert (run.code, run.out.startswith(f"{name} is stopped")) == (0, True), run.err
+    run = stage.jobq("stop", "-p", stage.project, name[:-2])
+    again = f"`jobq resume -p {stage.project} {name}` starts it again from the beginning"
+    assert (run.code, run.out) == (0, f"{name} is stopped; {again}\n"), run.err
     until(stage, name, "Stopped")
     assert workload_of(stage, name)["spec"]["active"] is False
     assert not kubectl(stage, "get", "pods", "-o", "name", "-l", f"batch.kubernetes.io/job-name={name}")
     assert "stopped already" in stage.jobq("stop", name).out
     assert f"`jobq resume {name}` starts it again" in stage.jobq("shell", name).err
+    assert again in stage.jobq("forward", "-p", stage.project, name, "80").err
+    assert f"`jobq list -p {stage.project}` shows" in stage.jobq("logs", "-p", stage.project, "nowhere").err
     assert stage.jobq("wait", name).code == 103
     resumed = stage.jobq("resume", name)
     assert (resumed.code, "waits for its turn again" in resumed.out) == (0, True)
@@ -204,7 +207,7 @@ def test_first_class_for_a_waiting_and_a_running_job(stage: Stage) -> None:
     refused = stage.jobq("bump", running, "--priority", "high")
     assert refused.code == 1
     assert "a running job can't get its first one" in refused.err
-    assert f"jobq stop {running} && jobq bump {running} --priority high && jobq resume {running}" in refused.err
+    assert f"`jobq stop {running} && jobq bump {running} --priority high && jobq resume {running}`" in refused.err
     assert "webhook" not in refused.err
     gone(stage, running, waiting)
 
@@ -336,14 +339,14 @@ def test_array_admitted_in_part(stage: Stage, node: str) -> None:
     until(wide, second, "Running")
     assert row_of(wide, name)["reason"] == "1 of 8 done, 1 of 4 at a time"
     told = wide.jobq("status", name).out
-    assert f"1 of 4: that was free when it was admitted; jobq stop {name} && jobq resume {name} asks again" in told
+    assert f"1 of 4: that was free when it was admitted; `jobq stop {name} && jobq resume {name}` asks again" in told
     why = wide.jobq("why", name, "-o", "json").json
     assert why["code"] == "RunningReduced"
     assert why["sentence"] == (
         "Running, 1 index at a time instead of 4: only that much was free when it was admitted, and Kueue never raises "
         "it. 1 of 8 are done."
     )
-    assert why["action"].startswith(f"To ask for 4 at a time again: jobq stop {name}, then jobq resume {name} ")
+    assert why["action"].startswith(f"To ask for 4 at a time again: `jobq stop {name}`, then `jobq resume {name}` ")
     gone(wide, second)
     assert wide.jobq("stop", name).code == 0
     until(wide, name, "Stopped")

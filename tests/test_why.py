@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ import pytest
 from cli.explain.answer import Answer, Code
 from cli.explain.reading import evidence_of
 from cli.explain.status import Status, status_of
+from cli.explain.why import explain
 from cli.job.why import as_json
+from cli.submission.array import RUNS_VARIABLE
 from tests.recordings import FOLDER, GONE, NAMES, changed, recording, told, written
+from tests.test_help import resolved
 
 GPU = "nvidia.com/gpu"
 THEN = "2026-11-24T20:00:00Z"
@@ -1122,7 +1126,7 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
             ],
         },
         Code.VOLUME_MISSING,
-        ["the volume claim data has no volume yet", "kubectl describe pvc data"],
+        ["the volume claim data has no volume yet", "the events of the claim data say why"],
     ),
     (
         "pods that were never made",
@@ -1339,7 +1343,20 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         "failed-exit-3",
         {"job/spec/completions": 8, "job/status/failedIndexes": "1,5-6", "job/status/failed": 3},
         Code.FAILED,
-        ["3 of 8 indexes failed (1,5-6)", "exit code 3"],
+        ["3 of 8 indexes failed (1,5-6)", "exit code 3", "`jobq logs train --index 1` shows why"],
+    ),
+    (
+        "an array of which one failed task's pod is left",
+        "failed-exit-3",
+        {
+            "job/spec/completions": 3,
+            "job/status/failedIndexes": "0,2",
+            "job/spec/template/spec/containers/0/env": [{"name": RUNS_VARIABLE, "value": "5:3:5"}],
+            "pods/0/spec/containers/0/env": [{"name": RUNS_VARIABLE, "value": "5:3:5"}],
+            "pods/0/metadata/labels/batch.kubernetes.io~job-completion-index": "2",
+        },
+        Code.FAILED,
+        ["2 of 3 indexes failed (5,15)", "`jobq logs train --index 15` shows why"],
     ),
     ("failed long ago", "failed-exit-3", {"pods": []}, Code.FAILED, ["backoff limit", "its pods are gone"]),
     (
@@ -1511,6 +1528,23 @@ def test_vocabulary() -> None:
     """Every code is told in some situation."""
     reached = {told(recording(name)).code for name in NAMES} | {case[3] for case in CASES}
     assert set(Code) - reached == set()
+
+
+OF_JOBS = {"bump", "delete", "list", "logs", "queue", "resume", "status", "stop", "why"}
+
+
+@pytest.mark.parametrize("raw", [recording(name) for name in NAMES] + [changed(*case[1:3]) for case in CASES])
+def test_commands(raw: dict[str, Any]) -> None:
+    """What is to be typed stands in backticks, is a command that there is, and names the project where it must."""
+    for option in ("", " -p speech"):
+        action = explain(evidence_of(raw, option)).action
+        said = [line.split() for line in re.findall("`(jobq .+?)`", action)]
+        assert not re.search(f"kubectl|jobq ({'|'.join([*OF_JOBS, 'submit', 'project'])})", re.sub("`.+?`", "", action))
+        for words in said:
+            command, rest = resolved(words[1:])
+            known = {flag for param in command.params for flag in param.opts}
+            assert {word for word in rest if word.startswith("-")} <= known, action
+            assert words[1] not in OF_JOBS or f"{option} " in f"{' '.join(words)} ", action
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -217,7 +217,7 @@ def test_waiting(bench: Callable[..., Bench]) -> None:
     assert eventually(lambda: len({_place(own.ask(name)) for name in ("first", "second")} - {""}) == 2)
     assert own.says("second", "needs 2 nvidia.com/gpu in fake, 1 of 2 is free")
     assert own.says("first", "sk for 1 GPU")
-    assert own.told("held", Code.HELD).action == "jobq resume held."
+    assert own.told("held", Code.HELD).action == "`jobq resume held` releases it."
     assert "nowhere does not exist" in own.told("lost", Code.PRIORITY_CLASS_MISSING).sentence
     assert "no queue mian" in own.told("stray", Code.QUEUE_MISSING).sentence
     assert "at most 2" in own.told("huge", Code.NEVER_FITS).sentence

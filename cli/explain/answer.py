@@ -93,7 +93,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The sentence says what is, the action what to do; both are whole sentences."""
+    """The sentence says what is, the action what to do; both are whole sentences, with commands in backticks."""
 
     code: Code
     sentence: str

@@ -35,7 +35,7 @@ def _evicted(evidence: Evidence) -> Answer | None:
     return Answer(
         Code.EVICTED_NOT_REQUEUED,
         f"{stopped}{f' {waits}' if late else f', {ago}, and has not put it back'}{both if evidence.admitted else ''}.",
-        f"jobq stop {evidence.name}, then jobq resume {evidence.name}, or submit it again; and tell the admins.",
+        f"{_anew(evidence)}, or submit it again; and tell the admins.",
     )
 
 
@@ -54,7 +54,11 @@ def _suspended(evidence: Evidence) -> Answer | None:
         Code.ADMITTED_SUSPENDED,
         f"Admitted{words.since(when, evidence)} ({words.span(waited)}), yet the job is still suspended and has no pods"
         f"{why}.{f' It holds {holds} of quota meanwhile.' if holds else ''}",
-        f"jobq resume {evidence.name}."
+        f"`{evidence.command('resume', evidence.name)}` takes the hold away."
         if held
-        else f"jobq stop {evidence.name}, then jobq resume {evidence.name}; tell the admins if it stays.",
+        else f"{_anew(evidence)}; tell the admins if it stays.",
     )
+
+
+def _anew(evidence: Evidence) -> str:
+    return ", then ".join(f"`{evidence.command(deed, evidence.name)}`" for deed in ("stop", "resume"))

@@ -35,6 +35,8 @@ class Details:
     answer: Answer
     pods: Sequence[Json]
     now: datetime
+    again: str
+    """The commands that ask for all of an array's tasks at a time again."""
 
     @property
     def command(self) -> str:
@@ -212,8 +214,7 @@ def _reduced(details: Details) -> str:
     fewer = indexes.reduced(details.job.workload)
     if not fewer:
         return ""
-    again = f"jobq stop {details.row.name} && jobq resume {details.row.name}"
-    return f"{fewer[0]} of {fewer[1]}: that was free when it was admitted; {again} asks again"
+    return f"{fewer[0]} of {fewer[1]}: that was free when it was admitted; `{details.again}` asks again"
 
 
 def _seconds(seconds: int | None) -> str:

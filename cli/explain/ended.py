@@ -54,7 +54,11 @@ def _succeeded(evidence: Evidence) -> Answer:
     took = f" after {words.span(done - min(begun))}" if done and begun and done >= min(begun) else ""
     total = parts.number(evidence.job, "spec", "completions") or 1
     counted = f" ({parts.number(evidence.job, 'status', 'succeeded') or total} of {total})" if total > 1 else ""
-    return Answer(Code.SUCCEEDED, f"Succeeded{took}{counted}.", f"jobq logs {evidence.name}.")
+    return Answer(
+        Code.SUCCEEDED,
+        f"Succeeded{took}{counted}.",
+        f"`{evidence.command('logs', evidence.name)}` shows what it printed.",
+    )
 
 
 def _failed(evidence: Evidence, condition: Json) -> Answer:
@@ -74,9 +78,9 @@ def _failed(evidence: Evidence, condition: Json) -> Answer:
     if not evidence.pods:
         gone = "can't be seen" if "pods" in evidence.unread else "are gone, and their logs with them"
         how += f"; its pods {gone}"
-        action = f"jobq delete {evidence.name}, and submit it again."
+        action = f"`{evidence.command('delete', evidence.name)}`, and submit it again."
     else:
-        action = f"jobq logs {evidence.name} shows why."
+        action = f"`{evidence.command('logs', evidence.name, *_first(evidence, failed))}` shows why."
     tries = parts.number(evidence.job, "status", "failed") or 0
     after = f" after {tries} attempts" if tries > 1 and not which else ""
     return Answer(Code.FAILED, f"Failed{after}: {which}{how}.", action, about)
@@ -160,6 +164,15 @@ def _indexes(evidence: Evidence) -> str:
     total, _, failed = indexes.counts(evidence.job)
     which = indexes.named(evidence.job, parts.text(evidence.job, "status", "failedIndexes"))
     return f"{failed} of {total} indexes failed ({which}): " if failed and total else ""
+
+
+def _first(evidence: Evidence, failed: Sequence[Json]) -> Sequence[str]:
+    """The option that names the first task that failed, of those whose pods are still there where that can be told."""
+    lost = indexes.numbers(evidence.job, parts.text(evidence.job, "status", "failedIndexes"))
+    there = {one for pod in failed if (one := indexes.of_pod(pod)) is not None}
+    total = parts.number(evidence.job, "spec", "completions") or 1
+    found = there & lost or there or lost
+    return [f"--index {min(found)}"] if found and total > 1 else []
 
 
 def exit_codes(pod: Json) -> Sequence[int]:

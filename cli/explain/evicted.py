@@ -63,7 +63,8 @@ def _action(evidence: Evidence, message: str) -> str:
         return "Delete it and submit without that node selector: trying again can't help."
     if "Insufficient" in message:
         return "Ask for less per pod, or for more nodes; more quota would not help."
-    return f"jobq status {evidence.name} shows its tries; if its pods can't start, delete it and correct that."
+    look = evidence.command("status", evidence.name)
+    return f"`{look}` shows its tries; if its pods can't start, delete it and correct that."
 
 
 def _ran(evidence: Evidence, message: str) -> tuple[int, int]:

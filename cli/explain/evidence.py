@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
-from cli import parts
+from cli import advice, parts
 from cli.explain import belonging, messages
 from cli.explain.messages import OfQueue, Said
 from cli.explain.standing import Position
@@ -56,12 +56,18 @@ class Evidence:
     refused: Json = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
     """What wasn't read, and why not: it may be there all the same."""
+    option: str = ""
+    """What a command needs to mean the job's project, where another one is selected."""
 
     @property
     def name(self) -> str:
         """The job's name."""
         sent = parts.name(parts.mapping(self.refused, "sent"))
         return parts.name(self.job) or next((parts.text(one, "name") for one in self._owners), "") or sent or "JOB"
+
+    def command(self, deed: str, *words: str) -> str:
+        """A command to give next, as it is typed: ``jobq logs -f -p vision train-x7k2p``."""
+        return advice.command(deed, self.option, *words)
 
     @property
     def uid(self) -> str:

@@ -63,8 +63,8 @@ def held(evidence: Evidence) -> Answer | None:
         return Answer(Code.HELD, sentence, f"Ask whoever set {words.listed(others)} (annotation {GATE}).", about)
     also = f"; it is also {by}" if others else ""
     sentence = f"Held: submitted with --hold, it will not be queued until it is released{also}."
-    rest = f" takes the hold away; {words.listed(others)} stays" if others else ""
-    return Answer(Code.HELD, sentence, f"jobq resume {evidence.name}{rest}.", about)
+    rest = f"takes the hold away; {words.listed(others)} stays" if others else "releases it"
+    return Answer(Code.HELD, sentence, f"`{evidence.command('resume', evidence.name)}` {rest}.", about)
 
 
 def project_paused(evidence: Evidence) -> Answer | None:
@@ -130,7 +130,7 @@ def _stopped(evidence: Evidence, reason: str) -> Answer:
     ran = ran or bool(parts.condition(evidence.workload, "Requeued")) or evidence.admitted
     pods = "are ending" if evidence.has_pods else "are gone"
     ending = f"; its pods {pods}, it will not start by itself" if ran else " before it ever ran"
-    name = evidence.name
+    resume, delete = (evidence.command(deed, evidence.name) for deed in ("resume", "delete"))
     if reason not in _BY_HAND:
         message = words.plain(parts.text(evidence.eviction, "message"))
         sentence = f"Stopped{_when(evidence)}{ending}: {message or reason}."
@@ -141,19 +141,20 @@ def _stopped(evidence: Evidence, reason: str) -> Answer:
     if held_by := gates(evidence):
         sentence = f"{sentence[:-1]}; it is also held by {words.listed(held_by)}."
     if ran:
-        action = f"jobq resume {name} starts it again from the beginning; jobq delete {name} removes it."
+        action = f"`{resume}` starts it again from the beginning; `{delete}` removes it."
     else:
-        action = f"jobq resume {name} puts it back in the queue."
+        action = f"`{resume}` puts it back in the queue."
     return Answer(Code.STOPPED, sentence, action)
 
 
 def _gave_up(evidence: Evidence) -> Answer:
     tries = parts.number(evidence.workload, "status", "requeueState", "count")
     counted = f" after {tries} tries" if tries else ""
+    resume = evidence.command("resume", evidence.name)
     return Answer(
         Code.GAVE_UP,
         f"Given up{_when(evidence)}{counted}: its pods were never ready in time, and Kueue tries no more.",
-        f"Find out why its pods don't start (image, nodes, volumes), then: jobq resume {evidence.name}.",
+        f"Find out why its pods don't start (image, nodes, volumes), then: `{resume}`.",
     )
 
 
@@ -169,7 +170,7 @@ def _rejected(evidence: Evidence) -> Answer:
         f"Rejected by the admission check {name}{words.at(when, evidence)}{f': {message}' if message else ''}. "
         "It will not be tried again by itself.",
         f"Submit it differently, or ask whoever runs the check {name}; "
-        f"jobq resume {evidence.name} asks the check once more.",
+        f"`{evidence.command('resume', evidence.name)}` asks the check once more.",
         f"rejected by {name}",
     )
 

@@ -6,6 +6,9 @@ from cli import parts
 from cli.parts import Json
 from cli.submission import array
 
+_INDEX = "batch.kubernetes.io/job-completion-index"
+"""Of a pod: an annotation, and in evidence, which has few of these, the label."""
+
 
 def progress(job: Json) -> str:
     """``3 of 16 done, 1 failed`` for an array that has begun; else ``""``."""
@@ -29,10 +32,22 @@ def number(pod_spec: Json, index: int) -> int:
     return array.number(runs, index) if runs else index
 
 
-def named(job: Json, ranges: str) -> str:
+def of_pod(pod: Json) -> int | None:
+    """The index of an Indexed Job's pod: in an array its task's number."""
+    meta = parts.mapping(pod, "metadata")
+    said = parts.pairs(meta, "annotations").get(_INDEX) or parts.pairs(meta, "labels").get(_INDEX, "")
+    return number(parts.mapping(pod, "spec"), int(said)) if said.isdecimal() else None
+
+
+def numbers(job: Json, ranges: str) -> set[int]:
     """Indexes as Kubernetes tells them, ``0,2-4``, as the numbers of an array's tasks."""
     runs = _runs(parts.mapping(job, "spec", "template", "spec"))
-    return told(array.number(runs, index) for part in _ranges(ranges) for index in part) if runs else ranges
+    return {array.number(runs, index) if runs else index for part in _ranges(ranges) for index in part}
+
+
+def named(job: Json, ranges: str) -> str:
+    """The same in words."""
+    return told(numbers(job, ranges))
 
 
 def told(numbers: Iterable[int]) -> str:

@@ -43,13 +43,10 @@ def queue_missing(evidence: Evidence) -> Answer | None:
         return None
     others = [one for one in there or () if one != name]
     queues = f"; its queue is {others[0]}" if len(others) == 1 else f"; it has {', '.join(others)}" if others else ""
-    label = (
-        f"kubectl label {evidence.kind.lower()} {evidence.name} kueue.x-k8s.io/queue-name={(others or ['QUEUE'])[0]}"
-    )
     return Answer(
         Code.QUEUE_MISSING,
         f"Can't start: there is no queue {name} in this project{queues}.",
-        f"Relabel it: {label} --overwrite, or submit through jobq, which names no queue."
+        f"Delete it and submit it through jobq, which knows the queue; or set its label {QUEUE_LABEL} to {others[0]}."
         if others
         else f"Tell the admins that there is no queue {name}, or give the job another by its label {QUEUE_LABEL}."
         if there is None
@@ -118,7 +115,7 @@ def _limits(evidence: Evidence) -> Answer | None:
         return Answer(
             Code.LIMIT_RANGE_EXCEEDED,
             f"Can never start: its requests break the project's limits: {what}.",
-            "Delete it and submit with amounts within the limits (kubectl describe limitrange shows them).",
+            "Delete it and submit with amounts within the limits (a maintainer knows the project's `limits`).",
         )
     if "requests must not exceed" in evidence.message or "resources validation failed" in evidence.message.lower():
         sentence = f"Can never start: its resources are not valid: {words.plain(evidence.message)}."

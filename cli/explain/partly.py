@@ -19,7 +19,8 @@ def partly(evidence: Evidence) -> Answer | None:
     made, ready = (parts.number(evidence.job, "status", key) or 0 for key in ("active", "ready"))
     if not living and 0 < ready < made:
         sentence = f"Running partly: {ready} of {made} pods are ready; why the others are not can't be seen here."
-        return Answer(Code.PARTLY_RUNNING, sentence, "jobq status shows its pods.", f"{ready} of {made} pods are ready")
+        action = f"`{evidence.command('status', evidence.name)}` shows its pods."
+        return Answer(Code.PARTLY_RUNNING, sentence, action, f"{ready} of {made} pods are ready")
     working = sum(map(pods.runs, living))
     if not working:
         return None

@@ -72,13 +72,13 @@ def _awaited(evidence: Evidence) -> Answer:
         sentence = (
             f"Starting: {number} pod{'s are' if number > 1 else ' is'} made, but not ready; why can't be seen here."
         )
-        return Answer(Code.STARTING, sentence, "Wait; jobq status shows its pods.")
+        return Answer(Code.STARTING, sentence, f"Wait; `{evidence.command('status', evidence.name)}` shows its pods.")
     if evidence.since(when) < GRACE:
         return Answer(Code.JUST_ADMITTED, "Admitted just now: its pods are about to be made.", "Ask again in a moment.")
     if evidence.kind == "Job":
         sentence = f"{admitted}, and no pod can be seen yet: nobody says why."
         return Answer(Code.STARTING, sentence, "Wait a moment; tell the admins if it stays so.")
-    look = f"kubectl describe {evidence.kind.lower()} {evidence.name} shows more."
+    look = f"Wait; events and status of the {evidence.kind} itself say more, whoever made it can look at them."
     if parts.condition(evidence.workload, "PodsReady"):
         return Answer(Code.STARTING, f"{admitted}; its pods are not all ready yet, and can't be seen here.", look)
     return Answer(Code.RUNNING, f"{admitted}, and taken to run: its pods can't be seen here.", look)
@@ -148,11 +148,16 @@ def _misses(message: str) -> Answer | None:
     if found := _NOT_FOUND.search(message):
         kind, name = found[1].lower().replace(" ", ""), found[2]
         sentence = f"Has its quota, but its container can't start: {kind} {name} not found."
-        action = f"Create the {kind}, or submit without {f'--secret {name}' if kind == 'secret' else 'it'}."
+        action = (
+            f"Ask a maintainer of the project to create the secret, or submit without --secret {name}."
+            if kind == "secret"
+            else f"Create the {kind}, or submit without it."
+        )
         return Answer(Code.CONFIG_ERROR, sentence, action)
     if found := _NO_KEY.search(message):
+        who = "Ask a maintainer of the project to put" if found[2] == "Secret" else "Put"
         sentence = f"Has its quota, but its container can't start: {found[2].lower()} {found[3]} has no key {found[1]}."
-        return Answer(Code.CONFIG_ERROR, sentence, f"Put the key {found[1]} into it, or submit without it.")
+        return Answer(Code.CONFIG_ERROR, sentence, f"{who} the key {found[1]} into it, or submit without it.")
     return None
 
 
@@ -178,8 +183,9 @@ def _elsewhere_in_use(message: str) -> Answer:
 
 
 def _unbound(evidence: Evidence, why: str) -> Answer:
-    claims = " ".join(scheduling.claims_of(evidence))
-    action = f"Wait; kubectl describe pvc {claims} says why, a maintainer can help.".replace("  ", " ")
+    claims = scheduling.claims_of(evidence)
+    which = f"the claim {words.listed(claims)}" if claims else "its claim"
+    action = f"Wait; the events of {which} say why, a maintainer can help."
     return Answer(Code.VOLUME_MISSING, f"Has its quota, but its pod can't start: {why}.", action)
 
 
@@ -187,7 +193,7 @@ def _volume(why: str) -> Answer:
     return Answer(
         Code.VOLUME_MISSING,
         f"Has its quota, but its pod can't start: {why}.",
-        "Check the name given to --volume (kubectl get pvc shows those there are); a maintainer can create one.",
+        "Check the name given to --volume; a maintainer knows the claims there are, and can create one.",
     )
 
 

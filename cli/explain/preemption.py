@@ -142,7 +142,8 @@ def _way_out(evidence: Evidence, other: Json) -> str:
     }
     if not other or not higher:
         return "Wait; save checkpoints so that a restart loses little."
-    return f"Wait, or raise its priority: jobq bump {evidence.name} --priority {min(higher, key=higher.__getitem__)}."
+    bump = evidence.command("bump", evidence.name, "--priority", min(higher, key=higher.__getitem__))
+    return f"Wait, or raise its priority: `{bump}`."
 
 
 def _job_of(workload: Json) -> str:

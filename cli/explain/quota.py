@@ -120,7 +120,7 @@ def _short(evidence: Evidence, queue: Queue, said: Said) -> Answer | None:
             "Waiting for other jobs to start: Kueue admits one after another here, and the pods of a job that was "
             f"admitted before are not ready yet{resumed}{words.place(place)}."
         )
-        action = "Wait; `jobq queue` shows who is ahead."
+        action = f"Wait; `{evidence.command('queue')}` shows who is ahead."
         return Answer(Code.WAITING_FOR_QUOTA, sentence, action, "waits for others' pods")
     return _to_be_looked_at(evidence, queue, resumed)
 
@@ -134,7 +134,7 @@ def _behind(evidence: Evidence, queue: Queue, choices: Sequence[Choice]) -> Answ
         Code.WAITING_BEHIND_HEAD,
         f"Waiting behind the head of the queue: {queue.name} starts jobs strictly in order (StrictFIFO), and {jobs}"
         f"{own}{words.place(evidence.place)}.",
-        "Wait: a smaller job would not start sooner; `jobq queue` shows who is ahead.",
+        f"Wait: a smaller job would not start sooner; `{evidence.command('queue')}` shows who is ahead.",
     )
 
 
@@ -145,14 +145,14 @@ def _to_be_looked_at(evidence: Evidence, queue: Queue, resumed: str) -> Answer |
         sentence = (
             f"Waiting: Kueue could not place a job just like it a moment ago{resumed}{words.place(evidence.place)}."
         )
-        return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait; `jobq queue` shows who is ahead.")
+        return Answer(Code.WAITING_FOR_QUOTA, sentence, f"Wait; `{evidence.command('queue')}` shows who is ahead.")
     if message and not queue.groups:
         sentence = f"Waiting for quota{resumed}: Kueue says: {message}{words.place(evidence.place)}."
         return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait; ask the admins if it stays so.")
     room = ": by the queue's numbers there is room" if _is_known(queue) else ""
     told = f" Kueue last said: {message}." if message else ""
     sentence = f"Waiting for Kueue to look at it{room}{resumed}{words.place(evidence.place)}.{told}"
-    return Answer(Code.WAITING_FOR_QUOTA, sentence, "Wait a moment; `jobq queue` shows who is ahead.")
+    return Answer(Code.WAITING_FOR_QUOTA, sentence, f"Wait a moment; `{evidence.command('queue')}` shows who is ahead.")
 
 
 def _is_known(queue: Queue) -> bool:

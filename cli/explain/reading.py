@@ -13,8 +13,8 @@ from cli.parts import Json
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def evidence_of(raw: object) -> Evidence:
-    """A recording as evidence, whatever is missing from it."""
+def evidence_of(raw: object, option: str = "") -> Evidence:
+    """A recording as evidence, whatever is missing from it; ``option`` is what commands need to mean its project."""
     job, workload = parts.mapping(raw, "job"), parts.mapping(raw, "workload")
     return Evidence(
         now=parts.instant(raw, "now") or _latest(raw),
@@ -39,6 +39,7 @@ def evidence_of(raw: object) -> Evidence:
         default_class=_default_class(raw),
         refused=parts.mapping(raw, "refused"),
         unread={**_left_out(raw), **parts.pairs(raw, "unread")},
+        option=option,
     )
 
 

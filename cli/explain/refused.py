@@ -38,13 +38,14 @@ def _kueue(_: Evidence, message: str) -> Answer | None:
     return Answer(Code.KUEUE_UNAVAILABLE, sentence, "Try again; tell the admins if it lasts.")
 
 
-def _count(_: Evidence, message: str) -> Answer | None:
+def _count(evidence: Evidence, message: str) -> Answer | None:
     found = _COUNT.search(message) if "exceeded quota" in message else None
     if not found or "count/" not in found[1]:
         return None
+    done = evidence.command("delete", "--all", "--status succeeded,failed")
     kind = found[1].removeprefix("count/").split(".")[0]
     sentence = f"Not submitted: the project has {found[2]} of {found[3]} {kind}."
-    action = "Delete finished jobs (jobq delete --status finished), or ask a maintainer to raise limits.jobs."
+    action = f"Delete finished jobs (`{done}`), or ask a maintainer to raise limits.jobs."
     return Answer(Code.JOB_COUNT_EXCEEDED, sentence, action)
 
 
@@ -53,7 +54,7 @@ def _forbidden(evidence: Evidence, message: str) -> Answer | None:
     if not found:
         return None
     sentence = f"Not submitted: {found[1]} may not {found[2]} {found[3]} in the project {evidence.project}."
-    action = f"Ask a maintainer of {evidence.project}, or pick one of your own projects (jobq projects list --mine)."
+    action = f"Ask a maintainer of {evidence.project}, or pick one of your own projects (`jobq project list --mine`)."
     return Answer(Code.FORBIDDEN, sentence, action)
 
 
@@ -61,7 +62,7 @@ def _going(evidence: Evidence, message: str) -> Answer | None:
     if "being terminated" not in message:
         return None
     sentence = f"Not submitted: the namespace of the project {evidence.project} is being deleted."
-    return Answer(Code.FORBIDDEN, sentence, "Choose another project (jobq projects list --mine).")
+    return Answer(Code.FORBIDDEN, sentence, "Choose another project (`jobq project list --mine`).")
 
 
 def _priority(_: Evidence, message: str) -> Answer | None:
@@ -95,7 +96,7 @@ def _label(evidence: Evidence, message: str) -> Answer | None:
         return None
     which = "annotation" if "metadata.annotations" in where and "metadata.labels" not in where else "label"
     sentence = f"Not submitted: a {which} of the job is not valid: {words.plain(_said(message))}."
-    return Answer(Code.INVALID_LABEL, sentence, f"Correct the {which}, or submit with jobq submit, which sets them.")
+    return Answer(Code.INVALID_LABEL, sentence, f"Correct the {which}, or submit with `jobq submit`, which sets them.")
 
 
 def _other(evidence: Evidence, message: str) -> Answer:

@@ -31,7 +31,7 @@ def outside(evidence: Evidence, why: str) -> Answer:
         return Answer(found.code, found.sentence.replace("Has its quota, but its", "Its"), found.action)
     word = Status.RUNNING if any(map(pods.runs, living)) else status_of(evidence.job, None)
     sentence = f"{word} outside the queue: {why}, so nothing limits or protects it."
-    return Answer(Code.UNMANAGED, sentence, "Submit with jobq submit, which sets the queue.")
+    return Answer(Code.UNMANAGED, sentence, "Submit with `jobq submit`, which sets the queue.")
 
 
 def _fully(evidence: Evidence) -> Answer | None:
@@ -48,7 +48,7 @@ def _fully(evidence: Evidence) -> Answer | None:
         return Answer(Code.NO_REQUESTS, sentence, "Submit with --cpu and --memory.")
     what = _what(evidence, count or 0)
     sentence = f"Running{words.since(started(evidence), evidence)}{f' ({what})' if what else ''}"
-    action = f"jobq logs -f {evidence.name}."
+    action = f"`{evidence.command('logs -f', evidence.name)}` shows what it prints."
     if borrowed := _borrowed(evidence):
         sentence += f", {borrowed} of them borrowed: their owner may take them back at any time"
         action = "Save checkpoints."
@@ -124,7 +124,7 @@ def _retrying(evidence: Evidence) -> Answer | None:
         if containers.exit_code(one)
     ]
     last = next(reversed(ended or crashed), None)
-    how, action = _how(evidence, *last) if last else (" failed", f"jobq logs {evidence.name} shows the failed attempt.")
+    how, action = _how(evidence, *last) if last else (" failed", _look(evidence))
     number = failed or max((parts.number(one, "restartCount") or 1 for _, one in crashed), default=1)
     tries = attempts(evidence) + 1
     pause = min(10 * 2 ** (number - 1), _LONGEST_PAUSE) if number < 20 else _LONGEST_PAUSE  # noqa: PLR2004 - 2**20
@@ -144,7 +144,11 @@ def _how(evidence: Evidence, pod: Json, status: Json) -> tuple[str, str]:
     inits = {parts.text(one, "name") for one in parts.items(pod, "status", "initContainerStatuses")}
     name = parts.text(status, "name")
     who = f" failed in its init container {name}:" if name in inits else " ended with"
-    return f"{who} {words.exit_code(code or 1)}", f"jobq logs {evidence.name} shows the failed attempt."
+    return f"{who} {words.exit_code(code or 1)}", _look(evidence)
+
+
+def _look(evidence: Evidence) -> str:
+    return f"`{evidence.command('logs', evidence.name)}` shows the failed attempt."
 
 
 def _reduced(evidence: Evidence) -> Answer | None:
@@ -158,12 +162,12 @@ def _reduced(evidence: Evidence) -> Answer | None:
     counted = f" {done} of {total} are done." if total else ""
     noun = "index" if parts.text(spec, "completionMode") == "Indexed" else "pod"
     many = "indexes" if noun == "index" else "pods"
-    name = evidence.name
+    stop, resume = (evidence.command(deed, evidence.name) for deed in ("stop", "resume"))
     return Answer(
         Code.RUNNING_REDUCED,
         f"Running, {count} {noun if count == 1 else many} at a time instead of {wanted}: only that much was "
         f"free when it was admitted, and Kueue never raises it.{counted}",
-        f"To ask for {wanted} at a time again: jobq stop {name}, then jobq resume {name} (running {many} start over).",
+        f"To ask for {wanted} at a time again: `{stop}`, then `{resume}` (running {many} start over).",
         f"{count} of {wanted} at a time",
     )
 

@@ -72,7 +72,11 @@ def lacking(queue: Queue, tries: Sequence[Try]) -> Sequence[str]:
 def way_out(evidence: Evidence, queue: Queue, choices: Sequence[Choice]) -> str:
     """What would start now, or else to wait."""
     place, choice = evidence.place, choices[0]
-    look = "; `jobq queue` shows who is ahead" if place and max(place.here, place.overall or 0) > 1 else ""
+    look = (
+        f"; `{evidence.command('queue')}` shows who is ahead"
+        if place and max(place.here, place.overall or 0) > 1
+        else ""
+    )
     if queue.strict:
         return f"Wait: a job submitted anew, however small, goes to the end of the queue{look}."
     if choices[1:]:

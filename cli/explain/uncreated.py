@@ -45,7 +45,7 @@ def _security(message: str) -> Answer | None:
     action = (
         "Delete it; mount a PVC instead (--volume NAME:/path)."
         if "hostPath" in what
-        else "Delete it and submit it without that; jobq submit writes pods that are allowed."
+        else "Delete it and submit it without that; `jobq submit` writes pods that are allowed."
     )
     return Answer(Code.POD_SECURITY_REFUSED, sentence, action)
 
@@ -125,7 +125,7 @@ def _account(message: str) -> Answer | None:
         f"Has its quota, but its pods can't be created: the service account {name} does not exist in this project.",
         "Delete it and submit with jobq, which uses jobq-runner."
         if name != "jobq-runner"
-        else "Tell the admins: the project is incomplete (jobq reconcile puts it back).",
+        else "Tell the admins: the project is incomplete (`jobq reconcile` puts it back).",
     )
 
 

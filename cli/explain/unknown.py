@@ -5,13 +5,12 @@ from datetime import timedelta
 from cli import parts
 from cli.explain import running, words
 from cli.explain.answer import Answer, Code
-from cli.explain.evidence import Evidence
+from cli.explain.evidence import QUEUE_LABEL, Evidence
 
 MOMENT = timedelta(seconds=5)
 """How long Kueue may take for its first look."""
 LONG = timedelta(minutes=1)
 _MANAGES_ALL = ("manageJobsWithoutQueueName", "podsready")
-_HANDS_OFF = "kubectl label {kind} {name} kueue.x-k8s.io/queue-name={queue} --overwrite"
 
 
 def unknown(evidence: Evidence) -> Answer | None:
@@ -43,7 +42,7 @@ def priority(evidence: Evidence) -> Answer | None:
             Code.PRIORITY_CLASS_MISSING,
             f"Can't start: the priority class {wanted} does not exist; "
             + (f"there are {', '.join(there)}." if there else "there is none."),
-            f"Set one that exists: jobq bump {evidence.name} --priority {_first(evidence, there)}."
+            f"Set one that exists: {_bump(evidence, _first(evidence, there))}."
             if there
             else "Delete it and submit without --priority, or tell the admins.",
         )
@@ -67,15 +66,14 @@ def _not_allowed(evidence: Evidence, wanted: str) -> Answer:
         Code.PRIORITY_CLASS_NOT_ALLOWED,
         f"Can't start: the priority class {wanted} is not allowed in the project {evidence.project}; "
         f"allowed: {', '.join(allowed)}.",
-        f"Set one that is: jobq bump {evidence.name} --priority {allowed[0]}.",
+        f"Set one that is: {_bump(evidence, allowed[0])}.",
     )
 
 
 def _without_queue(evidence: Evidence) -> Answer:
     queues = [parts.name(one) for one in evidence.local_queues or ()]
-    queue = queues[0] if queues else "QUEUE"
-    label = _HANDS_OFF.format(kind=evidence.kind.lower(), name=evidence.name, queue=queue)
-    again = f"Give it the project's queue: {label}; jobq submit does that by itself."
+    queue = queues[0] if queues else "the project's queue"
+    again = f"Delete it and submit it through jobq, which sets the queue; or set its label {QUEUE_LABEL} to {queue}."
     if not evidence.suspended:
         return running.outside(evidence, "it has no queue label")
     manages_all = any(word in evidence.configuration for word in _MANAGES_ALL) and (
@@ -111,7 +109,7 @@ def _unmanaged(evidence: Evidence) -> Answer:
             Code.PRIORITY_CLASS_NOT_ALLOWED,
             f"Can't start: it names no priority class, {given} not allowed in {evidence.project}{far}; "
             f"allowed: {', '.join(allowed)}.",
-            f"Set one that is: jobq bump {evidence.name} --priority {allowed[0]}.",
+            f"Set one that is: {_bump(evidence, allowed[0])}.",
         )
     if evidence.managed or not evidence.namespace or evidence.kind == "Pod":  # its gate is Kueue's own
         return _overlooked(evidence, waited)
@@ -135,12 +133,16 @@ def _overlooked(evidence: Evidence, waited: str) -> Answer:
             f"Kueue has not looked at it for {waited}: it takes no job whose pods name a PriorityClass that does not "
             f"exist, and {named} seems to be none."
         )
-        action = f"Check it (kubectl get priorityclass {named}); delete the job and submit it without, with --priority."
+        action = f"Delete it and submit it without, with --priority; the admins know whether there is a {named}."
         return Answer(Code.PRIORITY_CLASS_MISSING, sentence, action)
     known = ", although it manages this project" if evidence.managed else ""
     sentence = f"Kueue has not looked at it for {waited}{known}: nobody says why."
-    action = f"Ask the admins, with what `jobq why {evidence.name} --save FILE` writes."
+    action = f"Ask the admins, with what `{evidence.command('why', evidence.name, '--save FILE')}` writes."
     return Answer(Code.UNKNOWN, sentence, action, about)
+
+
+def _bump(evidence: Evidence, priority: str) -> str:
+    return f"`{evidence.command('bump', evidence.name, '--priority', priority)}`"
 
 
 def _label(evidence: Evidence) -> str:

@@ -23,7 +23,9 @@ def _absent(evidence: Evidence) -> Answer | None:
     if evidence.job or evidence.workload:
         return None
     return Answer(
-        Code.UNKNOWN, "There is no such job, and nothing that says why.", "`jobq list` shows the jobs there are."
+        Code.UNKNOWN,
+        "There is no such job, and nothing that says why.",
+        f"`{evidence.command('list')}` shows the jobs there are.",
     )
 
 
@@ -55,7 +57,7 @@ def _unknown(evidence: Evidence) -> Answer:
         for one in told
     ]
     said = words.plain("; ".join(conditions)) or "the cluster says nothing about it"
-    action = f"Ask the admins, with what `jobq why {evidence.name} --save FILE` writes."
+    action = f"Ask the admins, with what `{evidence.command('why', evidence.name, '--save FILE')}` writes."
     return Answer(Code.UNKNOWN, f"jobq does not know this situation. The cluster says: {said}.", action)
 
 

@@ -44,11 +44,11 @@ def bump(
     _check(priority, current, classes)
     found = targets.find(cluster, current, words)
     if found.jobs and all_jobs:
-        command = targets.again(f"jobq bump --priority {priority}", current, words, found)
+        command = targets.again(f"bump --priority {priority}", current, words, found)
         targets.must_be_meant_for(
             found.jobs, f"give {priority} to", yes=yes, left="nothing was changed", command=command
         )
-    targets.to_each(found, lambda one: deeds.bump(cluster, one, priority))
+    targets.to_each(found, lambda one: deeds.bump(cluster, current, one, priority))
     targets.say_if_none(found)
 
 

@@ -6,6 +6,7 @@ from cli import parts
 from cli.explain.jobs import AnyJob
 from cli.explain.status import ENDED, GATE, Status
 from cli.job.targets import Refused
+from cli.selection import Current
 from cli.submission.manifest import COMMAND_LINE, HOLD
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import Forbidden, JobqError
@@ -15,17 +16,17 @@ from reconciler.model import PRIORITY_LABEL
 _OVER = ENDED - {Status.STOPPED}
 
 
-def stop(cluster: Cluster, job: AnyJob) -> str:
+def stop(cluster: Cluster, current: Current, job: AnyJob) -> str:
     """Deactivate its Workload: Kueue ends the pods, and keeps the job. Raises: JobqError."""
     if job.status in _OVER:
         return f"{job.name} has ended already: {job.status}"
     if job.status is Status.STOPPED or _inactive(job):
         return f"{job.name} is stopped already"
-    _set_active(cluster, job, active=False)
-    return f"{job.name} is stopped; `jobq resume {job.name}` starts it again from the beginning"
+    _set_active(cluster, current, job, active=False)
+    return f"{job.name} is stopped; `{current.command('resume', job.name)}` starts it again from the beginning"
 
 
-def resume(cluster: Cluster, job: AnyJob) -> str:
+def resume(cluster: Cluster, current: Current, job: AnyJob) -> str:
     """Take our hold away, and activate the Workload. Raises: JobqError; Refused after Kueue's time limit."""
     gates = _gates(job)
     if job.status is Status.TIMED_OUT and _inactive(job):
@@ -40,7 +41,7 @@ def resume(cluster: Cluster, job: AnyJob) -> str:
         rest = [gate for gate in gates if gate != HOLD]
         _patch_job(cluster, job, {"annotations": {GATE: ",".join(rest) or None}})
     if stopped:
-        _set_active(cluster, job, active=True)
+        _set_active(cluster, current, job, active=True)
     others = [gate for gate in gates if gate != HOLD]
     if others:
         return f"{job.name} is still held by {', '.join(others)}, which only whoever set it takes away"
@@ -56,37 +57,41 @@ def delete(cluster: Cluster, job: AnyJob) -> str:
     return f"{job.name} is deleted"
 
 
-def bump(cluster: Cluster, job: AnyJob, priority: str) -> str:
+def bump(cluster: Cluster, current: Current, job: AnyJob, priority: str) -> str:
     """Give it another priority class. Raises: JobqError where it has ended, or runs and never had one."""
     _must_be_one_object(job, "bumped")
     if job.status in _OVER:
-        raise JobqError(f"{job.name} has ended: {job.status}", hint="`jobq list` shows those that haven't")
+        raise JobqError(
+            f"{job.name} has ended: {job.status}", hint=f"`{current.command('list')}` shows those that haven't"
+        )
     if job.priority == priority:
         return f"{job.name} has {priority} already"
     if not job.priority and parts.holds(job.workload, "QuotaReserved"):
-        raise _first_class(job, priority)
+        raise _first_class(current, job, priority)
     try:
         _patch_job(cluster, job, {"labels": {PRIORITY_LABEL: priority}})
     except Forbidden as error:  # it has started meanwhile
         if "admission webhook" in str(error) and not job.priority:
-            raise _first_class(job, priority) from error
+            raise _first_class(current, job, priority) from error
         raise
     return f"{job.name} has {priority} now{f', before {job.priority}' if job.priority else ''}"
 
 
-def _first_class(job: AnyJob, priority: str) -> JobqError:
-    again = f"jobq stop {job.name} && jobq bump {job.name} --priority {priority} && jobq resume {job.name}"
+def _first_class(current: Current, job: AnyJob, priority: str) -> JobqError:
+    steps = (("stop", job.name), ("bump", job.name, "--priority", priority), ("resume", job.name))
+    again = " && ".join(current.command(*step) for step in steps)
     return JobqError(
         f"{job.name} runs without a priority class, and a running job can't get its first one",
-        hint=f"it could start over with one: {again}",
+        hint=f"it could start over with one: `{again}`",
     )
 
 
-def _set_active(cluster: Cluster, job: AnyJob, *, active: bool) -> None:
+def _set_active(cluster: Cluster, current: Current, job: AnyJob, *, active: bool) -> None:
     if job.workload is None:
         raise JobqError(
             f"Kueue has no Workload for {job.name}, so it can't be {'resumed' if active else 'stopped'}",
-            hint=f"if it was made just now, try again; else `jobq why {job.name}`, or `jobq delete {job.name}`",
+            hint="if it was made just now, try again; "
+            f"else `{current.command('why', job.name)}`, or `{current.command('delete', job.name)}`",
         )
     meta = job.workload["metadata"]
     body: Body = {"metadata": {"uid": meta["uid"]}, "spec": {"active": active}}

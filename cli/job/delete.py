@@ -29,7 +29,7 @@ def delete(
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
     found = targets.find(cluster, current, words)
-    command = targets.again("jobq delete", current, words, found)
+    command = targets.again("delete", current, words, found)
     targets.only_whole(words, found, command)
     if found.jobs:
         targets.must_be_meant_for(

@@ -60,18 +60,18 @@ def forward(
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
     found = with_pods(cluster, current, job, way="port-forward POD PORT")
-    where, many = pods.running(cluster, found, index, pod)
+    where, many = pods.running(cluster, current, found, index, pod)
     if many > 1:
         console.talk(f"to {where['metadata']['name']}, the first of {many} pods; --index or --pod names another")
     with contextlib.ExitStack() as listeners:
         for one in routes:
-            sockets = _listen(one, job)
+            sockets = _listen(one, current.command("forward", job, f":{one.remote}"))
             for listener in sockets:
                 listeners.enter_context(listener)
                 _start(_accept, listener, _Tunnel(cluster, where, one.remote))
             console.out(f"127.0.0.1:{sockets[0].getsockname()[1]} -> {where['metadata']['name']}:{one.remote}")
         console.flush()
-        raise _end_of(cluster, where)
+        raise _end_of(cluster, where, current.command("list"))
 
 
 def route(word: str) -> Route:
@@ -159,7 +159,7 @@ def _start(work: object, *words: object) -> None:
     threading.Thread(target=work, args=words, daemon=True).start()  # type: ignore[arg-type]
 
 
-def _listen(one: Route, job: str) -> Sequence[socket.socket]:
+def _listen(one: Route, otherwise: str) -> Sequence[socket.socket]:
     """Sockets of IPv4 and, where this machine has it, IPv6, on the same port. Raises: JobqError."""
     found: list[socket.socket] = []
     for family, host in _LOOPBACK:
@@ -173,7 +173,7 @@ def _listen(one: Route, job: str) -> Sequence[socket.socket]:
                 listener.close()
             raise JobqError(
                 f"can't listen on port {port} of this machine: {(error.strerror or str(error)).lower()}",
-                hint=f"take another one here: `jobq forward {job} :{one.remote}`",
+                hint=f"take another one here: `{otherwise}`",
             ) from error
     return found
 
@@ -191,7 +191,7 @@ def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     return listener
 
 
-def _end_of(cluster: Cluster, pod: Body) -> JobqError:
+def _end_of(cluster: Cluster, pod: Body, listing: str) -> JobqError:
     """Wait for the end of the pod. Raises: ClusterError."""
     meta = pod["metadata"]
     source = Source(POD, fields=f"metadata.name={meta['name']}")
@@ -202,5 +202,5 @@ def _end_of(cluster: Cluster, pod: Body) -> JobqError:
     name = meta["name"]
     return JobqError(
         f"pod {name} {'has ended' if there else 'is gone'}: so has the tunnel",
-        hint="`jobq list` shows how its job fares",
+        hint=f"`{listing}` shows how its job fares",
     )

@@ -16,6 +16,7 @@ from cli.job.following import Wish
 from cli.job.lines import Lines
 from cli.job.tailing import Shown, Tail
 from cli.job.targets import with_pods
+from cli.selection import Current
 from cli.submission import amount
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import JobqError, NotFound, UsageError
@@ -58,7 +59,7 @@ def logs(
     found = with_pods(cluster, current, job, way="logs POD")
     wish = Wish(Shown(tail, seconds, timestamps), index, pod, all=every)
     if follow:
-        raise typer.Exit(_follow(cluster, found, wish))
+        raise typer.Exit(_follow(cluster, current, found, wish))
     there, workload = selection.together(
         lambda: belonging.pods_of(cluster, found), lambda: pods.workload_of(cluster, found)
     )
@@ -66,18 +67,18 @@ def logs(
         console.talk(f"{found.name}: {gone}")
     started = [one for one in there if has_started(one)]
     if not started:
-        raise _nothing(found, workload, there)
+        raise _nothing(current, found, workload, there)
     wanted = pods.narrowed(started, found, index, pod)
     show = _show_previous if previous else _show
     if not show(cluster, found, wanted, wish):
         raise typer.Exit(Exit.ERROR)
 
 
-def _follow(cluster: Cluster, job: AnyJob, wish: Wish) -> int:
+def _follow(cluster: Cluster, current: Current, job: AnyJob, wish: Wish) -> int:
     try:
         return Exit.DONE if following.follow(cluster, job, wish=wish).complete else Exit.ERROR
     except KeyboardInterrupt:
-        console.talk(f"{job.name} goes on; `jobq logs -f {job.name}` follows it again")
+        console.talk(f"{job.name} goes on; `{current.command('logs -f', job.name)}` follows it again")
         raise
 
 
@@ -123,12 +124,13 @@ def _print(cluster: Cluster, pod: Body, shown: Shown, prefix: str = "", *, previ
     return tail.complete
 
 
-def _nothing(job: AnyJob, workload: Body | None, there: Sequence[Body]) -> JobqError:
+def _nothing(current: Current, job: AnyJob, workload: Body | None, there: Sequence[Body]) -> JobqError:
     """How the job fares that has no log."""
     name, status = job.name, status_of(job.body, workload)
     if status in ENDED:
         return JobqError(f"{name} is {status}: its pods are gone, and their logs with them")
+    why, follow = (f"`{current.command(deed, name)}`" for deed in ("why", "logs -f"))
     return JobqError(
         f"{name} has printed nothing yet. {pods.state(job, workload, there)}",
-        hint=f"`jobq why {name}` says what helps, `jobq logs -f {name}` waits until it does",
+        hint=f"{why} says what helps, {follow} waits until it does",
     )

@@ -10,17 +10,15 @@ from cli.explain.status import ENDED, Status, status_of
 from cli.explain.why import explain
 from cli.job import belonging
 from cli.job.belonging import in_order
+from cli.selection import Current
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import JobqError, NotFound
 from reconciler.kinds import JOB, WORKLOAD
 
-_INDEX = "batch.kubernetes.io/job-completion-index"
-
 
 def index(pod: Body) -> int | None:
     """The index of an Indexed Job's pod: in an array its task's number."""
-    said = pod["metadata"].get("annotations", {}).get(_INDEX)
-    return None if said is None else indexes.number(pod.get("spec") or {}, int(said))
+    return indexes.of_pod(pod)
 
 
 def container(pod: Body) -> str:
@@ -100,12 +98,12 @@ def tell_gone(workload: Body | None) -> str:
     return f"{count} earlier attempts are gone, with all they printed: evicted or stopped" if count else ""
 
 
-def running(cluster: Cluster, job: AnyJob, wanted: int | None, name: str) -> tuple[Body, int]:
+def running(cluster: Cluster, current: Current, job: AnyJob, wanted: int | None, name: str) -> tuple[Body, int]:
     """The first pod that runs, and how many do. Raises: JobqError, saying how the job fares where none does."""
     pods = belonging.pods_of(cluster, job)
     found = [pod for pod in narrowed(pods, job, wanted, name) if is_running(pod)]
     if not found:
-        raise not_running(cluster, job, pods)
+        raise not_running(cluster, current, job, pods)
     first = min(found, key=lambda pod: (not belonging.leads(pod), index(pod) or 0, pod["metadata"]["name"]))
     return first, len(found)
 
@@ -116,15 +114,18 @@ def is_running(pod: Body) -> bool:
     return "deletionTimestamp" not in pod["metadata"] and any(one.get("state", {}).get("running") for one in states)
 
 
-def not_running(cluster: Cluster, job: AnyJob, pods: Sequence[Body]) -> JobqError:
+def not_running(cluster: Cluster, current: Current, job: AnyJob, pods: Sequence[Body]) -> JobqError:
     """Why there is nothing to reach."""
     name, workload = job.name, workload_of(cluster, job)
     status = status_of(job.body, workload)
     if status is Status.STOPPED:
-        return JobqError(f"{name} is {status}", hint=f"`jobq resume {name}` starts it again from the beginning")
+        again = current.command("resume", name)
+        return JobqError(f"{name} is {status}", hint=f"`{again}` starts it again from the beginning")
     if status in ENDED:
-        return JobqError(f"{name} doesn't run any more: it is {status}", hint=f"`jobq logs {name}` shows its output")
-    return JobqError(f"{name} doesn't run. {state(job, workload, pods)}", hint=f"`jobq why {name}` says more")
+        logs = current.command("logs", name)
+        return JobqError(f"{name} doesn't run any more: it is {status}", hint=f"`{logs}` shows its output")
+    why = current.command("why", name)
+    return JobqError(f"{name} doesn't run. {state(job, workload, pods)}", hint=f"`{why}` says more")
 
 
 def state(job: AnyJob, workload: Body | None, pods: Sequence[Body]) -> str:

@@ -35,7 +35,7 @@ def resume(
     current = selection.current(cluster, project)
     found = targets.find(cluster, current, words)
     if found.jobs and all_jobs:
-        command = targets.again("jobq resume", current, words, found)
+        command = targets.again("resume", current, words, found)
         targets.must_be_meant_for(found.jobs, "resume", yes=yes, left="nothing was resumed", command=command)
-    targets.to_each(found, lambda one: deeds.resume(cluster, one))
+    targets.to_each(found, lambda one: deeds.resume(cluster, current, one))
     targets.say_if_none(found)

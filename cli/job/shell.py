@@ -46,7 +46,7 @@ def shell(
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
     found = with_pods(cluster, current, job, way="exec -it POD -- sh")
-    where, many = pods.running(cluster, found, index, pod)
+    where, many = pods.running(cluster, current, found, index, pod)
     if many > 1:
         console.talk(f"in {where['metadata']['name']}, the first of {many} pods; --index or --pod names another")
     channels = cluster.exec(
@@ -90,7 +90,9 @@ def _converse(channels: Channels, source: int | None, resized: int = -1) -> Body
             if channel in {STDOUT, STDERR}:
                 (console.out_bytes if channel == STDOUT else console.talk_bytes)(data)
         if channels.closed:
-            raise JobqError("the connection ended before the command did", hint="it may go on; look with `jobq shell`")
+            raise JobqError(
+                "the connection ended before the command did", hint="it may go on; another `jobq shell` can look"
+            )
         if resized in ready:
             os.read(resized, _PIECE)
             _tell_size(channels)

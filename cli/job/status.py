@@ -1,7 +1,6 @@
 """``jobq status``."""
 
 from cli import clock, console, options, selection
-from cli.catalogue import Entry
 from cli.connection import connect
 from cli.console import Column
 from cli.explain.details import Details, details_json, lines, pod_cells
@@ -10,6 +9,7 @@ from cli.explain.overview import overview
 from cli.explain.reading import evidence_of
 from cli.explain.why import explain
 from cli.job import gathering, targets
+from cli.selection import Current
 from reconciler.cluster import Cluster
 
 EXAMPLES = """
@@ -34,7 +34,7 @@ def status(
     """
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
-    details = _read(cluster, current.entry, targets.one(cluster, current, job, everyone=everyone))
+    details = _read(cluster, current, targets.one(cluster, current, job, everyone=everyone))
     if output == "json":
         console.out_json(details_json(details))
         return
@@ -48,7 +48,8 @@ def status(
         console.table(columns, [pod_cells(pod, details.now) for pod in details.pods])
 
 
-def _read(cluster: Cluster, entry: Entry, job: AnyJob) -> Details:
-    evidence = evidence_of(gathering.glance(cluster, entry, job))
+def _read(cluster: Cluster, current: Current, job: AnyJob) -> Details:
+    evidence = evidence_of(gathering.glance(cluster, current.entry, job), current.option)
     answer, now = explain(evidence), clock.now()
-    return Details(job, overview(job, answer, evidence.place, now), answer, evidence.pods, now)
+    again = " && ".join(current.command(deed, job.name) for deed in ("stop", "resume"))
+    return Details(job, overview(job, answer, evidence.place, now), answer, evidence.pods, now, again)

@@ -37,7 +37,7 @@ def stop(
     logs = f", and lose {'their' if len(found.jobs) > 1 else 'its'} logs"
     after = logs if any(one.status in _RUNS for one in found.jobs) else ""
     if found.jobs and (all_jobs or console.asks()):
-        command = targets.again("jobq stop", current, words, found)
+        command = targets.again("stop", current, words, found)
         targets.must_be_meant_for(found.jobs, "stop", yes=yes, after=after, left="nothing was stopped", command=command)
-    targets.to_each(found, lambda one: deeds.stop(cluster, one))
+    targets.to_each(found, lambda one: deeds.stop(cluster, current, one))
     targets.say_if_none(found)

@@ -116,12 +116,12 @@ def submit(
         return
     made = send(cluster, make, ground.current.entry.name)
     if output == "text":
-        _tell(made, ground.current, to_data=not follow)
+        _tell(made, ground.current, follows=follow, waits=wait)
     else:
         _show(made, work.hidden, notices, output)
     if wait or follow:
         until = None if seconds is None else clock.elapsed() + seconds
-        raise typer.Exit(_follow(cluster, made.job, Wish() if follow else None, until, ground.current.option))
+        raise typer.Exit(_follow(cluster, made.job, Wish() if follow else None, until, ground.current))
 
 
 def _one_flavor(flavor: str | None, of_gpus: str | None) -> str | None:
@@ -152,21 +152,23 @@ def _show(objects: Objects, hidden: frozenset[str], notices: Notices, output: st
         console.out_yaml(*bodies)
 
 
-def _tell(made: Objects, current: Current, *, to_data: bool) -> None:
+def _tell(made: Objects, current: Current, *, follows: bool, waits: bool) -> None:
     """One line: the name, and what to do next. While a log follows, stdout is the log's."""
-    name, entry, project = made.job["metadata"]["name"], current.entry, current.option
+    name, entry = made.job["metadata"]["name"], current.entry
     if GATE in made.job["metadata"].get("annotations", {}):
-        line = f"{name} is held in {entry.name}; `jobq resume{project} {name}` lets it go"
+        line = f"{name} is held in {entry.name}; `{current.command('resume', name)}` lets it go"
     else:
-        line = f"{name} waits in {entry.name} ({entry.cluster_queue}); `jobq why{project} {name}` says for what"
-    (console.out if to_data else console.talk)(line)
+        line = f"{name} is submitted to {entry.name} ({entry.cluster_queue})"
+        if not (follows or waits):
+            line += f"; `{current.command('logs -f', name)}` waits for its start and shows its log"
+    (console.talk if follows else console.out)(line)
 
 
-def _follow(cluster: Cluster, made: Body, wish: Wish | None, until: float | None, project: str) -> int:
+def _follow(cluster: Cluster, made: Body, wish: Wish | None, until: float | None, current: Current) -> int:
     name = made["metadata"]["name"]
     try:
         return follow_job(cluster, AnyJob(JOB, made, None), wish=wish, until=until).code
     except KeyboardInterrupt:
-        follow = f"`jobq logs -f{project} {name}` follows it again"
-        console.talk(f"{name} goes on; {follow}, `jobq delete{project} {name}` ends it")
+        follow, end = (f"`{current.command(deed, name)}`" for deed in ("logs -f", "delete"))
+        console.talk(f"{name} goes on; {follow} follows it again, {end} ends it")
         raise

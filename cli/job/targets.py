@@ -70,7 +70,7 @@ def find(cluster: Cluster, current: Current, words: Words) -> Found:
     found, missing = dict[str, AnyJob](), list[JobqError]()
     for word in words.names:
         try:
-            body = choose(bodies, word, "" if words.everyone else current.caller.name, current.entry.name)
+            body = choose(bodies, word, current, everyone=words.everyone)
             uid = body["metadata"]["uid"]
             found[uid] = found.get(uid) or read_whole(cluster, jobs[uid])
         except NotFound as error:
@@ -101,12 +101,12 @@ def with_pods(cluster: Cluster, current: Current, word: str, *, way: str) -> Any
     return job
 
 
-def again(command: str, current: Current, words: Words, found: Found) -> str:
+def again(deed: str, current: Current, words: Words, found: Found) -> str:
     """The command that means the same jobs where nobody is there to be asked: all options, and whole names."""
     if not words.all:
-        return f"{command}{current.option} {' '.join(sorted(one.name for one in found.jobs))}"
-    statuses = f" --status {','.join(sorted(words.wanted.statuses)).lower()}" if words.wanted.statuses else ""
-    return f"{command}{current.option} --all{statuses}{' --everyone' if words.everyone else ''}"
+        return current.command(deed, *sorted(one.name for one in found.jobs))
+    statuses = ["--status", ",".join(sorted(words.wanted.statuses)).lower()] if words.wanted.statuses else []
+    return current.command(deed, "--all", *statuses, *(["--everyone"] if words.everyone else []))
 
 
 def only_whole(words: Words, found: Found, command: str) -> None:

@@ -59,7 +59,7 @@ def _waited(cluster: Cluster, current: Current, jobs: Sequence[AnyJob], until: f
     except KeyboardInterrupt:
         names = [job.name for job in jobs]
         console.progress("")
-        console.talk(f"{shortened(names, 3)}: nothing was stopped; `jobq wait {' '.join(names)}` waits again")
+        console.talk(f"{shortened(names, 3)}: nothing was stopped; `{current.command('wait', *names)}` waits again")
         raise
     finally:
         console.progress("")

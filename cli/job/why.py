@@ -48,10 +48,10 @@ def why(
         raise UsageError(both, hint="jobq why JOB, or jobq why --evidence FILE")
     if evidence and save:
         raise UsageError("--evidence is saved already: --save goes with a JOB")
-    raw = _read(evidence) if evidence else _ask(job, project, kubeconfig, context)
+    raw, option = (_read(evidence), "") if evidence else _ask(job, project, kubeconfig, context)
     if save:
         _save(raw, save)
-    _show(evidence_of(raw), output)
+    _show(evidence_of(raw, option), output)
 
 
 def as_json(evidence: Evidence, answer: Answer) -> Mapping[str, object]:
@@ -76,10 +76,11 @@ def _show(evidence: Evidence, output: str) -> None:
     console.out(console.plain(answer.action))
 
 
-def _ask(word: str, project: str, kubeconfig: str, context: str) -> Mapping[str, object]:
+def _ask(word: str, project: str, kubeconfig: str, context: str) -> tuple[Mapping[str, object], str]:
+    """The evidence, and what later commands need to mean the same project."""
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
-    return recorded(cluster, current, word)
+    return recorded(cluster, current, word), current.option
 
 
 def recorded(cluster: Cluster, current: Current, word: str) -> Mapping[str, object]:
