@@ -16,7 +16,7 @@ from pathlib import Path
 from reconciler import source
 from reconciler.cluster import Cluster
 from reconciler.declare import declare
-from reconciler.kinds import APPLY_ORDER, BY_KIND, JOB, WORKLOAD
+from reconciler.kinds import APPLY_ORDER, BY_KIND, EVENT, JOB, WORKLOAD
 from reconciler.kube import connect
 from reconciler.model import Manifest
 from reconciler.render import render
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 class Lists:
-    """One project with many suspended jobs and their Workloads, as one of its members lists them."""
+    """One project with many suspended jobs, their Workloads and events, as one of its members asks for them."""
 
     def __init__(self, plane: Plane, folder: Path, jobs: int, runs: int) -> None:
         self.runs = runs
@@ -56,26 +56,35 @@ class Lists:
         with ThreadPoolExecutor(WORKERS) as pool:
             list(pool.map(lambda number: _queued(cluster, self.stage.project, number), range(jobs)))
         cluster.close()
-        config = [f"--namespace={self.stage.project}", f"--cache-dir={folder / 'cache'}"]
-        self.peers = {
-            "kubectl get jobs": [str(plane.kubectl), *config, "get", "jobs"],
-            "kubectl get workloads": [str(plane.kubectl), *config, "get", "workloads"],
-        }
+        self.kubectl = [str(plane.kubectl), f"--namespace={self.stage.project}", f"--cache-dir={folder / 'cache'}"]
 
     def tell(self) -> None:
-        """Each in turn, so that a machine's moods meet all."""
-        own = {words: [sys.executable, "-m", "cli.main", *words.split()[1:]] for words in ("jobq list", "jobq queue")}
-        taken: dict[str, list[float]] = {}
-        for _ in range(self.runs):
-            for name, command in {**own, **self.peers}.items():
-                began = time.monotonic()
-                subprocess.run(command, env=self.stage.environment(), cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-                taken.setdefault(name, []).append(time.monotonic() - began)
-        print(f"{self.jobs} jobs in one project {'seconds':>15}  jobq list is")
-        best = min(taken["jobq list"])
-        for name, seconds in taken.items():
-            print(f"  {name:30} {min(seconds):8.2f}  {min(seconds) / best:.2f} times as fast")
+        """Each beside its nearest in turn, so that a machine's moods meet both."""
+        one, beginning = f"train-{self.jobs // 2:06}-a", f"train-{self.jobs // 2:06}"
+        pairs = [
+            ("list", "get jobs"),
+            ("queue", "get workloads"),
+            (f"status {one}", f"describe job {one}"),
+            (f"why {one}", f"describe job {one}"),
+            (f"logs {one}", f"logs job/{one} --pod-running-timeout=1ms"),
+            ("status @latest", "get jobs --sort-by=.metadata.creationTimestamp"),
+            (f"why {beginning}", "get jobs -o name"),
+        ]
+        print(f"{self.jobs} jobs in one project; none has a pod, so logs are none")
+        for own, peer in pairs:
+            commands = {
+                "jobq": [sys.executable, "-m", "cli.main", *own.split()],
+                "kubectl": self.kubectl + peer.split(),
+            }
+            best = {who: min(self._seconds(command) for _ in range(self.runs)) for who, command in commands.items()}
+            ratio = best["kubectl"] / best["jobq"]
+            print(f"  jobq {own:22} {best['jobq']:6.2f}  {best['kubectl']:6.2f} kubectl {peer:50} {ratio:5.2f}")
         print()
+
+    def _seconds(self, command: Sequence[str]) -> float:
+        began = time.monotonic()
+        subprocess.run(command, env=self.stage.environment(), cwd=ROOT, capture_output=True, check=False)
+        return time.monotonic() - began
 
 
 class Bench:
@@ -160,7 +169,7 @@ class Bench:
 
 
 def _queued(cluster: Cluster, project: str, number: int) -> None:
-    name = f"train-{number:06}"
+    name = f"train-{number:06}-a"
     resources = {"requests": {"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": "1"}}
     container = {"name": "main", "image": "example.org/train:1", "command": ["true"], "resources": resources}
     template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
@@ -189,6 +198,18 @@ def _queued(cluster: Cluster, project: str, number: int) -> None:
                 "ownerReferences": [owner],
             },
             "spec": {"queueName": "main", "podSets": [{"name": "main", "count": 1, "template": template}]},
+        },
+    )
+    cluster.create(
+        EVENT,
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{name}.suspended", "namespace": project},
+            "involvedObject": {"kind": "Job", "apiVersion": "batch/v1", "name": name, "namespace": project, "uid": uid},
+            "reason": "Suspended",
+            "message": "Job suspended",
+            "type": "Normal",
         },
     )
 
