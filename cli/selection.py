@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from cli import advice, clock, console, settings
-from cli.catalogue import Caller, Entry, read_catalogue, read_entry, role_in, who_am_i, whom_to_ask
+from cli.catalogue import Caller, Entry, may, read_catalogue, read_entry, role_in, who_am_i, whom_to_ask
 from cli.settings import Choice
 from reconciler.cluster import Cluster
-from reconciler.errors import UsageError
+from reconciler.errors import Forbidden, UsageError
+from reconciler.kinds import JOB
+from reconciler.model import Role
 
 _FLAG = "--project"
 _ADMINS = "system:masters"
@@ -33,6 +35,21 @@ class Current:
         """What a later command needs to mean the same project: `` -p NAME``, or nothing."""
         return f" -p {self.entry.name}" if self.origin == _FLAG else ""
 
+    @property
+    def role(self) -> Role | None:
+        """The caller's today; None for no member."""
+        return role_in(self.entry, self.caller, clock.today())
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is for others: neither a member's nor an administrator's."""
+        return self.role is None and _ADMINS not in self.caller.groups
+
+    @property
+    def foreign(self) -> str:
+        """That, as a sentence."""
+        return f"you ({self.caller.name}) don't belong to project {self.entry.name!r}"
+
     def command(self, deed: str, *words: str) -> str:
         """A later command about the same project: ``jobq logs -f -p vision train-x7k2p``."""
         return advice.command(deed, self.option, *words)
@@ -44,17 +61,19 @@ def said(flag: str, server: str) -> Sequence[Choice]:
 
 
 def current(cluster: Cluster, flag: str) -> Current:
-    """Resolve the project, and warn whom it isn't for. Raises: UsageError, ClusterError."""
+    """Resolve the project; who is no member may have rights all the same. Raises: UsageError, ClusterError."""
     found = resolved(cluster, flag)
-    warn_stranger(found)
+    if found.is_foreign:
+        if not may(cluster, "list", JOB, found.entry.namespace):
+            raise Forbidden(found.foreign, hint=whom_to_ask(found.entry))
+        warn_stranger(found)
     return found
 
 
 def warn_stranger(found: Current) -> None:
-    """Somebody who is no member may have rights all the same."""
-    entry, caller = found.entry, found.caller
-    if role_in(entry, caller, clock.today()) is None and _ADMINS not in caller.groups:
-        console.warn(f"you ({caller.name}) don't belong to project {entry.name!r}: {whom_to_ask(entry)}")
+    """Say to somebody who is no member that others decide on the project."""
+    if found.is_foreign:
+        console.warn(f"{found.foreign}: {whom_to_ask(found.entry)}")
 
 
 def resolved(cluster: Cluster, flag: str) -> Current:

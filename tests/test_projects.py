@@ -41,13 +41,18 @@ def stage(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Stage:
 
 
 def test_project_of_others(plane: Plane, stage: Stage) -> None:
-    """Who doesn't belong to a project is told so, and whom to ask, beside what the server says."""
+    """Who doesn't belong to a project is told so, and whom to ask: one error, not the server's words too."""
     lee = [{"user": "lee@example.org", "role": "maintainer"}]
     foreign = raise_project(plane, stage.home, members=lee)
-    run = stage.jobq("list", "-p", foreign.project)
-    assert run.code == 1
-    assert f"you (kim@example.org) don't belong to project '{foreign.project}'" in run.err
-    assert "maintainers: lee@example.org" in run.err
+    for words in (["list"], ["logs", "x"], ["stop", "x"]):
+        run = stage.jobq(*words, "-p", foreign.project)
+        assert (run.code, run.err.splitlines()) == (
+            1,
+            [
+                f"error: you (kim@example.org) don't belong to project '{foreign.project}'",
+                "hint: ask one of its maintainers: lee@example.org",
+            ],
+        )
 
 
 def test_nothing_selected(plane: Plane, tmp_path: Path) -> None:

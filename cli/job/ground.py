@@ -5,8 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli import clock, selection
-from cli.catalogue import may, role_in, whom_to_ask
+from cli import selection
+from cli.catalogue import may, whom_to_ask
 from cli.job.checkout import provenance
 from cli.selection import Current
 from reconciler.cluster import Body, Cluster, Resource
@@ -108,10 +108,10 @@ def _ready(cluster: Cluster, flag: str) -> Current:
         raise JobqError(f"project {entry.name!r} is archived since {entry.archived_on}", hint="choose another project")
     if entry.state != "active":
         raise JobqError(f"project {entry.name!r} is {entry.state}: it takes no jobs", hint=whom_to_ask(entry))
-    role = role_in(entry, current.caller, clock.today())
+    role = current.role
     if role in {None, Role.VIEWER} and not may(cluster, "create", JOB, entry.namespace):  # no member, and yet allowed
-        place = "are a viewer of" if role else "don't belong to"
-        raise Forbidden(f"you ({current.caller.name}) {place} project {entry.name!r}", hint=whom_to_ask(entry))
+        viewer = f"you ({current.caller.name}) are a viewer of project {entry.name!r}"
+        raise Forbidden(viewer if role else current.foreign, hint=whom_to_ask(entry))
     selection.warn_stranger(current)
     return current
 
