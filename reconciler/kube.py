@@ -391,8 +391,8 @@ class KubeCluster:
         try:
             yield
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
-            text, hint = no_answer(error, CONNECT_SECONDS, seconds or ANSWER_SECONDS, writes=writes)
-            raise Unreachable(f"can't {doing}: {text} ({self._where})", hint=hint) from error
+            text, hint = no_answer(doing, error, CONNECT_SECONDS, seconds or ANSWER_SECONDS, writes=writes)
+            raise Unreachable(f"{text} ({self._where})", hint=hint) from error
 
     def _decode(self, doing: str, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         try:

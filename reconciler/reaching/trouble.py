@@ -32,21 +32,23 @@ _TROUBLES = (
     ("(?i)name resolution|not known|getaddrinfo", "its name can't be resolved", _RIGHT_PLACE),
     ("(?i)connection refused|actively refused", "connection refused", _RIGHT_PLACE),
 )
-"""Signs -> what they mean, and what to do; the first that is found counts."""
+"""Signs that no connection came -> what they mean, and what to do; the first that is found counts."""
 _VALIDITY = re.compile(rb"(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)")
 
 
-def no_answer(error: Exception, connect_seconds: float, answer_seconds: float, *, writes: bool) -> tuple[str, str]:
-    """What happened, and what to do, where no answer came."""
+def no_answer(
+    doing: str, error: Exception, connect_seconds: float, answer_seconds: float, *, writes: bool
+) -> tuple[str, str]:
+    """What happened, and what to do, where no answer came: without a connection it is no matter what was being done."""
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return f"no answer within {answer_seconds:g} s", _DONE if writes else _RIGHT_PLACE
+        return f"can't {doing}: no answer within {answer_seconds:g} s", _DONE if writes else _RIGHT_PLACE
     text = _chain(error)
     for sign, meaning, hint in _TROUBLES:
         if match := re.search(sign, text):
-            return match.expand(meaning), hint
+            return f"the cluster can't be reached: {match.expand(meaning)}", hint
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
-        return f"no connection within {connect_seconds:g} s", _RIGHT_PLACE
-    return f"the connection broke ({type(error).__name__})", _DONE if writes else "try again"
+        return f"the cluster can't be reached: no connection within {connect_seconds:g} s", _RIGHT_PLACE
+    return f"can't {doing}: the connection broke ({type(error).__name__})", _DONE if writes else "try again"
 
 
 def valid_until(certificate: bytes) -> str:
