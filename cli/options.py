@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Argument, Option
 
+from cli.explain.status import Status
 from cli.known import complete_job, complete_project
 from reconciler.errors import UsageError
 
@@ -76,7 +77,7 @@ NewPriority = Annotated[str, Option("--priority", metavar="CLASS", help="The que
 Everyone = Annotated[bool, Option("--everyone", help="Other people's jobs too: beginnings of names, and --all.")]
 Statuses = Annotated[
     list[str] | None,
-    Option("--status", metavar="STATUS,...", help="Only with this status; may be given again.", show_default=False),
+    Option("--status", metavar="STATUS,...", help=f"Only with this status: {', '.join(Status)}.", show_default=False),
 ]
 Since = Annotated[str | None, Option("--since", metavar="DURATION", help="Only those submitted since: 2h, 7d.")]
 Limit = Annotated[int | None, Option("--limit", metavar="N", min=1, help="Only the newest ones, so many.")]

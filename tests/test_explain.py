@@ -138,6 +138,12 @@ def test_row() -> None:
     }
 
 
+def test_no_runtime_before_a_pod_runs() -> None:
+    """Its start time is when Kueue let it go: pulling an image isn't running."""
+    row = row_of(job(active=1, startTime="2027-01-15T11:30:00Z"), workload(ADMITTED))
+    assert (row.status, row.started, row.runtime(NOW)) == (Status.STARTING, None, None)
+
+
 def test_runtime_ends_with_the_job() -> None:
     body = job(startTime="2027-01-15T10:30:00Z", conditions={"Failed": "BackoffLimitExceeded"})
     assert row_of(body).runtime(NOW) == timedelta(minutes=30)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cli import main
+from cli.explain.status import Status
 from cli.main import COMMANDS, Entry, Table
 from tests.controlplane.plane import ROOT
 from tests.test_cli import entries, jobq
@@ -67,6 +68,11 @@ def test_help_of_every_command() -> None:
         assert rest.strip(), path
         flags = [word for line in about.partition("\nOptions:")[2].splitlines() if (word := _flag(line))]
         assert len(flags) == len(set(flags)), path
+
+
+def test_help_names_the_statuses() -> None:
+    shown, _ = helped(["list"])
+    assert f"{', '.join(Status)}." in " ".join(shown["list"].split())
 
 
 def _flag(line: str) -> str:

@@ -190,7 +190,7 @@ def forwarding(stage: Stage, *words: str, **environ: str) -> Iterator[tuple[subp
     try:
         assert process.stdout
         line = process.stdout.readline()
-        match = re.match(r"127\.0\.0\.1:(\d+) -> ", line)
+        match = re.fullmatch(r"127\.0\.0\.1:(\d+) -> \S+:\d+, in a browser http://localhost:\1\n", line)
         assert match, (line, process.stderr and process.stderr.read())
         yield process, int(match[1])
     finally:

@@ -138,7 +138,12 @@ def _key(job: AnyJob) -> tuple[str, str]:
 
 
 def _span(job: AnyJob, status: Status) -> tuple[datetime | None, datetime | None]:
-    """When its present attempt began, and when it ended. A Job says it; of another kind, Kueue does."""
+    """When its present attempt began, and when it ended. A Job says it; of another kind, Kueue does.
+
+    A Job counts from when Kueue let it go: as long as no pod of it runs, it has begun nothing.
+    """
+    if status is Status.STARTING:
+        return None, None
     if job.resource == JOB:
         failed = parts.condition(job.body, "Failed")
         end = parts.instant(job.body, "status", "completionTime")

@@ -69,7 +69,9 @@ def forward(
             for listener in sockets:
                 listeners.enter_context(listener)
                 _start(_accept, listener, _Tunnel(cluster, where, one.remote))
-            console.out(f"127.0.0.1:{sockets[0].getsockname()[1]} -> {where['metadata']['name']}:{one.remote}")
+            local = sockets[0].getsockname()[1]
+            to = f"{where['metadata']['name']}:{one.remote}"
+            console.out(f"127.0.0.1:{local} -> {to}, in a browser http://localhost:{local}")
         console.flush()
         raise _end_of(cluster, where, current.command("list"))
 
