@@ -78,6 +78,15 @@ def test_wrong_metadata(line: bytes, place: str, message: str) -> None:
     assert message in f"{caught.value} {caught.value.hint}"
 
 
+def test_all_wrong_metadata_at_once() -> None:
+    block = b'# /// script\n# [tool.jobq]\n# cpu = 4\n# gpu = 2\n# memory = "500m"\n# ///\n'
+    with pytest.raises(UsageError) as caught:
+        script.script("x.py", block, [])
+    first, *places = str(caught.value).splitlines()
+    assert first == "x.py has 3 problems in its metadata"
+    assert [place[:7] for place in places] == ["x.py:3:", "x.py:4:", "x.py:5:"]
+
+
 BROKEN = [
     (b"# /// script\n# [tool.jobq]\n", "isn't closed"),
     (b"# /// script\n# x = 1\n# ///\n#\n\n# /// script\n# y = 1\n# ///\n", "a second block"),

@@ -106,8 +106,13 @@ def test_script_is_shipped_and_goes_with_its_job(real: Stage) -> None:
     path = write(real, "My_Train.py", block + show)
     run = ended(real, "-e", "B=3", path, "--lr", "1e-3", "--dry-run", "--", "a  b", "$$", "")
     assert (run.code, run.out) == (0, "['--lr', '1e-3', '--dry-run', '--', 'a  b', '$$', ''] $HOME 3 5$$\n"), run.err
-    name = run.err.split()[0]
+    warning, line = run.err.splitlines()[:2]
+    assert warning == "warning: My_Train.py: --dry-run goes to the script: jobq's own options stand before its name"
+    name, told = line.split(maxsplit=1)
     assert name.startswith("my-train-")
+    assert told.startswith(f"is submitted to {real.project} (")
+    again = "`jobq submit My_Train.py --lr 1e-3 --dry-run -- 'a  b' '$$' ''`"
+    assert f"hint: submit it again: {again}" in real.jobq("resume", name).err
     admin = real.admin
     job = admin.get(JOB, name, namespace=real.project)
     assert job["metadata"]["annotations"]["jobq.io/command"] == ("My_Train.py --lr 1e-3 --dry-run -- 'a  b' '$$' ''")
@@ -357,7 +362,9 @@ def test_a_flavor_places_the_job(real: Stage) -> None:
     queue = real.admin.get(LOCAL_QUEUE, "main", namespace=real.project)["spec"]["clusterQueue"]
     (job,) = dry(real, "-g", f"{queue}:1", "--", "true")["objects"]
     assert list(job["spec"]["template"]["spec"]["nodeSelector"]) == ["jobq.io/node"]
-    assert f"there are: {queue}" in refused(real, "--flavor", "a10", "--", "true")
+    for typed, option in (("--flavor=a10", "--flavor"), ("-ga10:1", "--gpus")):
+        error = refused(real, typed, "--", "true")
+        assert f"error: {option}: 'a10' is no flavor of the queue {queue}\nhint: there are: {queue}\n" in error
 
 
 def test_never_fits(real: Stage) -> None:

@@ -8,6 +8,7 @@ from cli.explain.status import ENDED, GATE, Status
 from cli.job.targets import Refused
 from cli.selection import Current
 from cli.submission.manifest import COMMAND_LINE, HOLD
+from cli.submission.mounts import SHIPPED
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import Forbidden, JobqError
 from reconciler.kinds import POD, WORKLOAD
@@ -32,10 +33,10 @@ def resume(cluster: Cluster, current: Current, job: AnyJob) -> str:
     if job.status is Status.TIMED_OUT and _inactive(job):
         raise Refused(
             f"{job.name} has used up its time limit: Kueue would stop it again at once, whatever the limit is now",
-            hint=f"submit it again with a longer one: jobq submit -t DURATION -- {_command(job)}",
+            hint=f"submit it again with a longer one{_submission(current, job, '-t DURATION')}",
         )
     if job.status in _OVER:
-        raise JobqError(f"{job.name} has ended: {job.status}", hint=f"submit it again: jobq submit -- {_command(job)}")
+        raise JobqError(f"{job.name} has ended: {job.status}", hint=f"submit it again{_submission(current, job)}")
     held, stopped = HOLD in gates, _inactive(job)
     if held:
         rest = [gate for gate in gates if gate != HOLD]
@@ -119,5 +120,11 @@ def _gates(job: AnyJob) -> Sequence[str]:
     return [gate.strip() for gate in written.split(",") if gate.strip()]
 
 
-def _command(job: AnyJob) -> str:
-    return parts.pairs(job.body, "metadata", "annotations").get(COMMAND_LINE, "") or "COMMAND"
+def _submission(current: Current, job: AnyJob, *options: str) -> str:
+    """``: `jobq submit -- python train.py` ``, or as a script of the caller's machine; nothing where it isn't known."""
+    line = parts.pairs(job.body, "metadata", "annotations").get(COMMAND_LINE, "")
+    if not line or line.endswith("…"):
+        return ""
+    container = next(iter(parts.items(job.body, "spec", "template", "spec", "containers")), {})
+    shipped = any(one.get("mountPath") == SHIPPED for one in parts.items(container, "volumeMounts"))
+    return f": `{current.command('submit', *options, *([] if shipped else ['--']), line)}`"

@@ -1,7 +1,7 @@
 """From a command line to objects that can be sent: by words and flags, or by a manifest."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cli import console
@@ -47,6 +47,8 @@ class Words:
     flags: JobOptions
     files: Mapping[str, str]
     """Variables of env files."""
+    typed: Mapping[str, str]
+    """Flags by other names: ``--gpus`` says a flavor too."""
 
     @property
     def hidden(self) -> frozenset[str]:
@@ -56,7 +58,7 @@ class Words:
     def maker(self, ground: Ground, notices: Notices, *, held: bool, force: bool) -> Make:
         """Judge it on that ground. Raises: UsageError and other JobqErrors, saying what is wrong with it there."""
         entry = ground.current.entry
-        said = Said.of(self.flags, self.work.options, from_defaults(entry.defaults), self.files)
+        said = Said.of(self.flags, self.work.options, from_defaults(entry.defaults), self.files, self.typed)
         request = resolve(said, self.work, entry.priorities, held=held)
         ground.check_priority(request.priority)
         place = _place(ground, ground.flavor(request.flavor, request.flavor_origin))
@@ -115,13 +117,15 @@ class Manifest:
         return _suffixed(self.flags.name or naming.cleaned(self.given.name))
 
 
-def from_words(words: Sequence[str], flags: JobOptions, files: Mapping[str, str]) -> Words:
-    """What stands after the options. Raises: UsageError for what no project could make right."""
-    work = work_of(words)
+def from_words(
+    words: Sequence[str], flags: JobOptions, files: Mapping[str, str], *, typed: Mapping[str, str], own: Collection[str]
+) -> Words:
+    """What stands after the options, which are ``own``. Raises: UsageError for what no project could make right."""
+    work = work_of(words, own)
     name, origin = (flags.name, "--name") if flags.name is not None else (work.options.name, "name in [tool.jobq]")
     base = naming.base_name(name, work.shown, origin)
     check(flags, files, work)
-    return Words(work, base, flags, files)
+    return Words(work, base, flags, files, typed)
 
 
 def from_manifest(path: str, words: Sequence[str], flags: JobOptions, files: Mapping[str, str]) -> Manifest:

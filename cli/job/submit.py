@@ -37,6 +37,7 @@ EXAMPLES = """
 
 
 def submit(
+    ctx: typer.Context,
     command: options.Command = None,
     *,
     project: options.ProjectName = "",
@@ -105,7 +106,10 @@ def submit(
     )
     seconds = _patience(timeout, waits=wait or follow)
     files = env_files(env_file or ())
-    work = from_manifest(file, command or (), flags, files) if file else from_words(command or (), flags, files)
+    typed = {"flavor": "--gpus"} if gpu_flavor and not flavor else {}
+    own = {option for param in ctx.command.params for option in param.opts}
+    words = command or ()
+    work = from_manifest(file, words, flags, files) if file else from_words(words, flags, files, typed=typed, own=own)
     notices = Notices()
     cluster = connect(kubeconfig=kubeconfig, context=context, on_warning=notices.warn)
     ground = survey(cluster, project, Path.cwd())

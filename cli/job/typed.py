@@ -4,7 +4,8 @@ import difflib
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from cli.main import Command
 from cli.submission import script
 from cli.submission.script import MOST_BYTES, Work
 from reconciler.errors import UsageError
+from reconciler.wording import shortened
 
 DASHES = "--"
 _AFTER = "\0"
@@ -41,8 +43,11 @@ class Parser(Command):
         return meant[:options] + before[options:]
 
 
-def work_of(words: Sequence[str]) -> Work:
-    """A command after ``--``, or a local script and its arguments. Raises: UsageError with the right form."""
+def work_of(words: Sequence[str], own: Collection[str] = ()) -> Work:
+    """A command after ``--``, or a local script and its arguments. Raises: UsageError with the right form.
+
+    ``own`` are the options of `submit`: who writes one behind the script may have meant it for jobq.
+    """
     if not words:
         raise UsageError("there is no command to run", hint=_FORM)
     if words[0] == DASHES:
@@ -51,7 +56,11 @@ def work_of(words: Sequence[str]) -> Work:
         return script.command(words[1:])
     if not _is_file(words[0]):
         raise _no_script(words)
-    return script.script(words[0].replace(os.sep, "/"), read_file(words[0], MOST_BYTES), words[1:])
+    work = script.script(words[0].replace(os.sep, "/"), read_file(words[0], MOST_BYTES), words[1:])
+    theirs = [word for word in dict.fromkeys(words[1:]) if word.partition("=")[0] in own]
+    goes = "goes" if len(theirs) == 1 else "go"
+    told = f"{shortened(theirs)} {goes} to the script: jobq's own options stand before its name"
+    return replace(work, notices=[*work.notices, told]) if theirs else work
 
 
 def _no_script(words: Sequence[str]) -> UsageError:

@@ -26,9 +26,18 @@ class Said:
     layers: Sequence[tuple[JobOptions, str]]
     files: Mapping[str, str] = field(default_factory=dict)
     """Variables that flags override, and that override all others; their values are never shown."""
+    typed: Mapping[str, str] = field(default_factory=dict)
+    """Words whose flag isn't called as they are -> that flag."""
 
     @classmethod
-    def of(cls, flags: JobOptions, script: JobOptions, project: JobOptions, files: Mapping[str, str]) -> "Said":
+    def of(
+        cls,
+        flags: JobOptions,
+        script: JobOptions,
+        project: JobOptions,
+        files: Mapping[str, str],
+        typed: Mapping[str, str] | None = None,
+    ) -> "Said":
         """The layers of a submission."""
         return cls(
             (
@@ -38,6 +47,7 @@ class Said:
                 (ASSUMED, "jobq's own {word}"),
             ),
             files,
+            typed or {},
         )
 
     def first(self, word: str) -> tuple[Any, str]:
@@ -46,7 +56,8 @@ class Said:
             value = getattr(options, word)
             if value is None:
                 continue
-            named = origin.format(word=word, flag=word.replace("_", "-"))
+            own = self.typed.get(word) if options is self.layers[0][0] else None
+            named = own or origin.format(word=word, flag=word.replace("_", "-"))
             if value == "":
                 raise UsageError(f"{named} is empty", hint="leave it out, or say something: is a variable not set?")
             return value, named

@@ -14,6 +14,7 @@ from reconciler.model import JobOptions
 
 if TYPE_CHECKING:
     from reconciler.declaring.metadata import Metadata
+    from reconciler.model import Problem
 
 MOST_BYTES = 2**20
 """What a ConfigMap holds: https://kubernetes.io/docs/concepts/configuration/configmap/."""
@@ -130,9 +131,18 @@ def _metadata(data: bytes, path: str) -> "Metadata | None":
         raise UsageError(f"{path}: not UTF-8, and so no script with metadata") from None
     found, problems = read_metadata(text, path)
     if problems:
-        first, more = problems[0], len(problems) - 1
-        raise UsageError(f"{first.origin}: {first.reason}{f' (and {more} more)' if more else ''}", hint=first.hint)
+        raise _wrong(problems, path)
     return found
+
+
+def _wrong(problems: "Sequence[Problem]", path: str) -> UsageError:
+    """All of them at once."""
+    if len(problems) > 1:
+        from reconciler.report import problems_text  # noqa: PLC0415 - as above
+
+        in_order = sorted(problems, key=lambda problem: (problem.origin.line, problem.origin.column))
+        return UsageError(f"{path} has {len(problems)} problems in its metadata\n{problems_text(in_order)}")
+    return UsageError(f"{problems[0].origin}: {problems[0].reason}", hint=problems[0].hint)
 
 
 def _is_python(data: bytes) -> bool:
