@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 
 from cli import clock, console, options, selection
@@ -41,6 +42,17 @@ _COLUMNS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A project's jobs, its Workloads, and its queues where they can be read."""
+
+    entry: Entry
+    found: Found
+    workloads: Sequence[Body]
+    local_queue: Body | None
+    cluster_queue: Body | None
+
+
 def queue(
     *,
     project: options.ProjectName = "",
@@ -54,18 +66,22 @@ def queue(
     In a bar, # is used by this project, = by others, . is free; what is above the queue's own quota is borrowed.
     """
     cluster = connect(kubeconfig=kubeconfig, context=context)
-    entry = selection.current(cluster, project).entry
-    found, workloads, local, theirs = _read(cluster, entry)
-    now = clock.now()
+    show(_read(cluster, selection.current(cluster, project).entry), clock.now(), limit, output)
+
+
+def show(seen: Seen, now: datetime, limit: int, output: str) -> None:
+    """As text, in which so many wait at most, or as JSON."""
+    entry, found = seen.entry, seen.found
     rows = overviews(found.jobs, found.positions.of, now)
     waiting = sorted((row for row in rows if row.status in WAITING), key=_place)
-    used = shares(theirs, workloads, entry.cluster_queue)
+    used = shares(seen.cluster_queue, seen.workloads, entry.cluster_queue)
+    state = queue_state(seen.local_queue, seen.cluster_queue)
     if output == "json":
         console.out_json(
             {
                 "project": entry.name,
                 "clusterQueue": entry.cluster_queue,
-                "state": queue_state(local, theirs),
+                "state": state,
                 "usage": [share.as_json() for share in used],
                 "waiting": len(waiting),
                 "counts": {status: sum(row.status is status for row in rows) for status in Status},
@@ -74,14 +90,14 @@ def queue(
             }
         )
         return
-    _tell(entry, rows, queue_state(local, theirs))
+    _tell(entry, rows, state)
     _draw(used)
-    _table(waiting[:limit])
+    _table(waiting[:limit], now)
     _foot(waiting, limit, found)
 
 
-def _read(cluster: Cluster, entry: Entry) -> tuple[Found, Sequence[Body], Body | None, Body | None]:
-    """Jobs and positions, Workloads, LocalQueue and ClusterQueue, side by side. Raises: ClusterError."""
+def _read(cluster: Cluster, entry: Entry) -> Seen:
+    """All of it side by side. Raises: ClusterError."""
     with ThreadPoolExecutor(4) as pool:
         jobs = pool.submit(cluster.list, JOBS, namespace=entry.namespace)
         places = pool.submit(read_positions, cluster, local(entry.namespace, entry.queue))
@@ -90,7 +106,7 @@ def _read(cluster: Cluster, entry: Entry) -> tuple[Found, Sequence[Body], Body |
         workloads = cluster.list(WORKLOADS, namespace=entry.namespace).items
         others = read_others(cluster, entry.namespace, workloads)
         found = Found(joined(jobs.result().items, workloads, others, clock.now()), places.result())
-        return found, workloads, ours.result(), theirs.result()
+        return Seen(entry, found, workloads, ours.result(), theirs.result())
 
 
 def _readable(get: Callable[[], Body]) -> Body | None:
@@ -139,8 +155,7 @@ def _draw(used: Sequence[Share]) -> None:
     )
 
 
-def _table(waiting: Sequence[Overview]) -> None:
-    now = clock.now()
+def _table(waiting: Sequence[Overview], now: datetime) -> None:
     if waiting:
         console.out("")
         console.table(_COLUMNS, [_cells(row, now) for row in waiting])
@@ -165,4 +180,5 @@ def _foot(waiting: Sequence[Overview], limit: int, found: Found) -> None:
     if len(waiting) > limit:
         console.talk(f"and {len(waiting) - limit} more of {len(waiting)} that wait: --limit {len(waiting)} shows them")
     if waiting and found.positions.problem:
-        console.talk("their places in the queue aren't known: it is held, or Kueue doesn't answer")
+        which = "some of their" if any(row.position for row in waiting) else "their"
+        console.talk(f"{which} places in the queue aren't known: it is held, or Kueue doesn't answer")

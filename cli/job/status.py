@@ -34,7 +34,11 @@ def status(
     """
     cluster = connect(kubeconfig=kubeconfig, context=context)
     current = selection.current(cluster, project)
-    details = _read(cluster, current, targets.one(cluster, current, job, everyone=everyone))
+    show(_read(cluster, current, targets.one(cluster, current, job, everyone=everyone)), output)
+
+
+def show(details: Details, output: str) -> None:
+    """As text or as JSON."""
     if output == "json":
         console.out_json(details_json(details))
         return
