@@ -31,12 +31,14 @@ STATES: States = {
         {"Evicted": "PodsReadyTimeout"},
         "Evicted",
         "EvictedNotRequeued",
-        ["has not put it back, although that was due", "jobq stop overdue, then jobq resume overdue"],
+        ["has not put it back, although that was due", "`jobq stop overdue`, then `jobq resume overdue`"],
     ),
     "stuck": (MINUTES, ADMITTED, "Stuck", "AdmittedSuspended", ["yet the job is still suspended"]),
+    "done": (MINUTES, {**ADMITTED, "Finished": "Succeeded"}, "Succeeded", "Succeeded", ["Succeeded"]),
+    "lost": (MINUTES, {**ADMITTED, "Finished": "Failed"}, "Failed", "Failed", ["Failed"]),
     "fresh": (SOON, ADMITTED, "Starting", "JustAdmitted", ["Ask again in a moment"]),
 }
-"""The first three are no Running and no Starting, and why says what to do."""
+"""Only the last is on its way; of the ended ones the Job itself doesn't say so."""
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from cli import parts
 from cli.explain import containers, indexes, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
+from cli.explain.status import is_success
 from cli.parts import Json
 
 _DISK, _MEMORY, _PIDS = "ephemeral-storage", "memory", "pids"
@@ -38,12 +39,7 @@ def ended(evidence: Evidence) -> Answer | None:
         return _failed(evidence, failed)
     if not finished:
         return None
-    if (
-        parts.text(finished, "reason") in {"Succeeded", "JobFinished"}
-        and "fail" not in parts.text(finished, "message").lower()
-    ):
-        return _succeeded(evidence)
-    return _failed(evidence, finished)
+    return _succeeded(evidence) if is_success(finished) else _failed(evidence, finished)
 
 
 def _succeeded(evidence: Evidence) -> Answer:

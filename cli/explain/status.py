@@ -45,7 +45,7 @@ def status_of(job: Json, workload: Json | None, now: datetime | None = None) -> 
     """
     if "spec" not in job or parts.text(job, "kind") not in {"", "Job"}:
         return _of_other_kind(job, workload)
-    fate = _fate(job)
+    fate = _fate(job) or _of_finished(workload)
     if fate:
         return fate
     if parts.text(job, "metadata", "deletionTimestamp"):
@@ -70,11 +70,23 @@ def _fate(job: Json) -> Status | None:
     return None
 
 
+def _of_finished(workload: Json | None) -> Status | None:
+    """The end as Kueue knows it, which may be before the Job says it, or without."""
+    finished = condition(workload, "Finished") if workload else None
+    return None if finished is None else Status.SUCCEEDED if is_success(finished) else Status.FAILED
+
+
+def is_success(finished: Json) -> bool:
+    """Whether a Workload's condition ``Finished`` tells of success; older releases of Kueue said so in words alone."""
+    reason, message = parts.text(finished, "reason"), parts.text(finished, "message")
+    return reason in {"Succeeded", "JobFinished"} and "fail" not in message.lower()
+
+
 def _of_other_kind(job: Json, workload: Json | None) -> Status:
     """What Kueue says of it, and of its pods where it looks after them (``PodsReady``)."""
-    finished = condition(workload, "Finished") if workload else None
+    finished = _of_finished(workload)
     if finished:
-        return Status.SUCCEEDED if finished.get("reason") == "Succeeded" else Status.FAILED
+        return finished
     if parts.text(job, "metadata", "deletionTimestamp"):
         return Status.STOPPING
     if workload is None:
