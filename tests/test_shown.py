@@ -47,9 +47,10 @@ def test_status(story: str, form: str, capsys: pytest.CaptureFixture[str]) -> No
     evidence = evidence_of(recording(story))
     job = AnyJob(JOB, dict(evidence.job), dict(evidence.workload), evidence.now)
     answer = explain(evidence)
-    row = overview(job, answer, evidence.place, evidence.now)
     again = f"jobq stop {job.name} && jobq resume {job.name}"
-    status.show(Details(job, row, answer, evidence.pods, evidence.now, again), form if form == "json" else "text")
+    status.show(
+        Details(job, overview(job, evidence, answer), answer, evidence, again), form if form == "json" else "text"
+    )
     kept(story, form, capsys)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from cli import parts
 from cli.explain import containers, indexes
 from cli.explain.answer import Answer
+from cli.explain.evidence import Evidence
 from cli.explain.jobs import AnyJob
 from cli.explain.overview import Overview, age, amounts_of, as_json
 from cli.fit.words import cores, size
@@ -28,15 +29,24 @@ class Eviction:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """One job, its row, why it is as it is, and its pods, oldest first."""
+    """One job, its row, why it is as it is, and by what that was judged; its pods are the oldest first."""
 
     job: AnyJob
     row: Overview
     answer: Answer
-    pods: Sequence[Json]
-    now: datetime
+    evidence: Evidence
     again: str
     """The commands that ask for all of an array's tasks at a time again."""
+
+    @property
+    def pods(self) -> Sequence[Json]:
+        """Oldest first."""
+        return self.evidence.pods
+
+    @property
+    def now(self) -> datetime:
+        """When all that was read."""
+        return self.evidence.now
 
     @property
     def command(self) -> str:
@@ -195,7 +205,7 @@ def _place(row: Overview) -> str:
 
 def _asks(details: Details) -> str:
     said = []
-    for resource, amount in amounts_of(details.job).items():
+    for resource, amount in amounts_of(details.evidence).items():
         text = size(amount) if resource in {"memory", "ephemeral-storage"} else cores(amount)
         said.append(f"{text} {resource}")
     return ", ".join(said)

@@ -93,8 +93,8 @@ class Evidence:
     @cached_property
     def queue(self) -> str:
         """The LocalQueue that the job names; ``""`` for none."""
-        labels = parts.pairs(self.job, "metadata", "labels")
-        return labels.get(QUEUE_LABEL, "") or parts.text(self.workload, "spec", "queueName")
+        label = parts.text(self.job, "metadata", "labels", QUEUE_LABEL)
+        return label or parts.text(self.workload, "spec", "queueName")
 
     @property
     def cluster_queue_name(self) -> str:
@@ -168,6 +168,8 @@ class Evidence:
     @cached_property
     def capacity(self) -> Queue:
         """What its ClusterQueue has, as far as that could be read."""
+        if not self.cluster_queue:
+            return Queue("", (), {}, refusing=self.said.refusing)
         return replace(queue_of(self.cluster_queue, self.flavors, self.tree), refusing=self.said.refusing)
 
     @property

@@ -20,8 +20,8 @@ TIME_LIMIT_LABEL = "kueue.x-k8s.io/max-exec-time-seconds"
 
 def gates(evidence: Evidence) -> list[str]:
     """Who holds the job back. The annotation counts: Kueue's message may be older."""
-    notes = parts.pairs(evidence.job or evidence.workload, "metadata", "annotations")
-    return [one.strip() for one in notes.get(GATE, "").split(",") if one.strip()]
+    noted = parts.text(evidence.job or evidence.workload, "metadata", "annotations", GATE)
+    return [one.strip() for one in noted.split(",") if one.strip()]
 
 
 def deactivated(evidence: Evidence) -> Answer | None:
@@ -106,8 +106,10 @@ def queue_stopped(evidence: Evidence) -> Answer | None:
     drained = parts.text(evidence.eviction, "reason") == "ClusterQueueStopped"
     closed = (drained and evidence.reserved) or (said.kind == "ClusterQueue" and not said.gone)
     unseen = not queue and (inactive or closed)
+    if not stopped and not unseen:
+        return None
     name = evidence.cluster_queue_name or said.name
-    if drained and (stopped or unseen):
+    if drained:
         return Answer(
             Code.EVICTED_CLUSTER_QUEUE_STOPPED,
             f"Stopped{_when(evidence)} because the admins stopped the cluster's queue {name} and drained it; "
@@ -119,10 +121,8 @@ def queue_stopped(evidence: Evidence) -> Answer | None:
         return Answer(
             Code.CLUSTER_QUEUE_STOPPED, sentence, "Wait for the admins; the job keeps its place and starts by itself."
         )
-    if unseen:
-        sentence = f"The cluster's queue {name} is inactive: nothing new starts. Why can't be read here."
-        return Answer(Code.CLUSTER_QUEUE_STOPPED, sentence, "Ask the admins; the job keeps its place.")
-    return None
+    sentence = f"The cluster's queue {name} is inactive: nothing new starts. Why can't be read here."
+    return Answer(Code.CLUSTER_QUEUE_STOPPED, sentence, "Ask the admins; the job keeps its place.")
 
 
 def _stopped(evidence: Evidence, reason: str) -> Answer:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cli.explain.evidence import Evidence
+from cli.explain.standing import Position
 from cli.explain.status import Status, status_of
 from reconciler.cluster import Body, Resource
 from reconciler.kinds import JOB, POD
@@ -61,13 +62,14 @@ class AnyJob:
         """How it fares, whatever the time."""
         return status_of(self.body, self.workload, self.now)
 
-    def evidence(self, now: datetime, pods: Sequence[Body] | None = None) -> Evidence:
-        """What there is to judge by without asking more: this, and its pods where they were read."""
+    def evidence(self, now: datetime, pods: Sequence[Body] | None = None, place: Position | None = None) -> Evidence:
+        """What there is to judge by without asking more: this, and its pods and its place where they were read."""
         return Evidence(
             now=now,
             job={"kind": self.resource.kind, **self.body},
             workload=self.workload or {},
             pods=pods or (),
+            place=place,
             unread={"pods": "nobody asked"} if pods is None else {},
         )
 

@@ -56,23 +56,24 @@ def queue_missing(evidence: Evidence) -> Answer | None:
 
 
 def _cluster_queue(evidence: Evidence) -> Answer | None:
-    name = evidence.cluster_queue_name
     local = parts.condition(evidence.local_queue, "Active")
     missing = parts.text(local, "reason") == "ClusterQueueDoesNotExist" and parts.text(local, "status") == "False"
     said = evidence.said_of_queue
     absent = said.kind == "ClusterQueue" and said.gone
     if not evidence.cluster_queue and (missing or absent):
+        name = evidence.cluster_queue_name or said.name
         return Answer(
             Code.CLUSTER_QUEUE_MISSING,
-            f"Can't start: the project's queue points to the ClusterQueue {name or said.name}, which does not exist.",
+            f"Can't start: the project's queue points to the ClusterQueue {name}, which does not exist.",
             "Tell the admins; nothing in the job needs to change.",
-            f"no ClusterQueue {name or said.name}",
+            f"no ClusterQueue {name}",
         )
     active = parts.condition(evidence.cluster_queue, "Active")
     reason = parts.text(active, "reason")
     if parts.text(active, "status") != "False" or reason in _BROKEN:
         return None
     why = words.plain(parts.text(active, "message").split(":", 1)[-1].split(";", 1)[-1].strip()) or reason
+    name = evidence.cluster_queue_name
     return Answer(
         Code.CLUSTER_QUEUE_BROKEN,
         f"Can't start: the cluster's queue {name} takes no jobs, something is wrong with it ({reason}): {why}.",
@@ -82,9 +83,8 @@ def _cluster_queue(evidence: Evidence) -> Answer | None:
 
 def _not_selected(evidence: Evidence) -> Answer | None:
     selector = parts.mapping(evidence.cluster_queue, "spec").get("namespaceSelector")
-    labels = parts.pairs(evidence.namespace, "metadata", "labels")
     judged = bool(evidence.namespace) and isinstance(selector, dict)
-    refused = judged and not _selects(selector, labels)
+    refused = judged and not _selects(selector, parts.pairs(evidence.namespace, "metadata", "labels"))
     if not refused and (judged or _NOT_SELECTED not in evidence.message):
         return None
     name = evidence.cluster_queue_name

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from cli import parts
 from cli.explain.answer import Answer, Code
+from cli.explain.evidence import Evidence
 from cli.explain.indexes import progress
 from cli.explain.jobs import AnyJob
 from cli.explain.standing import Position
@@ -48,13 +49,14 @@ def overviews(
     jobs: Iterable[AnyJob], positions: Mapping[tuple[str, str], Position], now: datetime
 ) -> Sequence[Overview]:
     """A row for each job; ``positions`` are those of Workloads, by namespace and name."""
-    return [overview(job, explain(job.evidence(now)), positions.get(_key(job)), now) for job in jobs]
+    evidences = ((job, job.evidence(now, place=positions.get(_key(job)))) for job in jobs)
+    return [overview(job, evidence, explain(evidence)) for job, evidence in evidences]
 
 
-def overview(job: AnyJob, answer: Answer, position: Position | None, now: datetime) -> Overview:
+def overview(job: AnyJob, evidence: Evidence, answer: Answer) -> Overview:
     """One job's row, by the answer about it. A position counts only while the job waits."""
-    status = job.status_at(now)
-    asked = amounts_of(job)
+    status = job.status_at(evidence.now)
+    asked = amounts_of(evidence)
     started, ended = _span(job, status)
     return Overview(
         name=job.name,
@@ -64,7 +66,7 @@ def overview(job: AnyJob, answer: Answer, position: Position | None, now: dateti
         status=status,
         code=answer.code,
         reason=", ".join(filter(None, (progress(job.body), answer.short))),
-        position=position if status in WAITING else None,
+        position=evidence.place if status in WAITING else None,
         priority=job.priority,
         cpu=asked.get("cpu", _ZERO),
         memory=asked.get("memory", _ZERO),
@@ -80,9 +82,10 @@ WAITING = frozenset({Status.QUEUED, Status.EVICTED})
 """What has a place in the queue."""
 
 
-def amounts_of(job: AnyJob) -> requests.Amounts:
-    """What all its pods that may run at once ask for together."""
-    sets = requests.of_job(job.body) if job.resource == JOB else requests.of_workload(job.workload or {})
+def amounts_of(evidence: Evidence) -> requests.Amounts:
+    """What all its pods that may run at once ask for together: of a Job that may run, as many as Kueue has admitted."""
+    admitted = evidence.admitted and evidence.kind == JOB.kind
+    sets = requests.of_job(evidence.job) if admitted else evidence.pod_sets
     total: dict[str, Decimal] = {}
     for one in sets:
         for resource, amount in one.all().items():

@@ -101,7 +101,7 @@ def _of_workload(job: Json, workload: Json, now: datetime | None = None) -> Stat
     reason = parts.text(condition(workload, "Evicted"), "reason")
     if parts.flag(workload, "spec", "active") is False:
         return _of_inactive(job, reason)
-    if parts.pairs(job, "metadata", "annotations").get(GATE) and not parts.holds(workload, "QuotaReserved"):
+    if parts.text(job, "metadata", "annotations", GATE) and not parts.holds(workload, "QuotaReserved"):
         return Status.HELD
     if condition(workload, "Evicted") and not reason.startswith("Deactivated"):  # resumed: it waits as if it were new
         return Status.EVICTED

@@ -16,7 +16,10 @@ Family = Callable[[Evidence], Answer | None]
 
 def explain(evidence: Evidence) -> Answer:
     """Why the job is as it is, and what to do about it. What jobq doesn't know is told as the cluster says it."""
-    return next(filter(None, (family(evidence) for family in _FAMILIES)), None) or _unknown(evidence)
+    for family in _FAMILIES:
+        if answer := family(evidence):
+            return answer
+    return _unknown(evidence)
 
 
 def _absent(evidence: Evidence) -> Answer | None:

@@ -1,6 +1,6 @@
 """``jobq status``."""
 
-from cli import clock, console, options, selection
+from cli import console, options, selection
 from cli.connection import connect
 from cli.console import Column
 from cli.explain.details import Details, details_json, lines, pod_cells
@@ -54,6 +54,6 @@ def show(details: Details, output: str) -> None:
 
 def _read(cluster: Cluster, current: Current, job: AnyJob) -> Details:
     evidence = evidence_of(gathering.glance(cluster, current.entry, job), current.option)
-    answer, now = explain(evidence), clock.now()
+    answer = explain(evidence)
     again = " && ".join(current.command(deed, job.name) for deed in ("stop", "resume"))
-    return Details(job, overview(job, answer, evidence.place, now), answer, evidence.pods, now, again)
+    return Details(job, overview(job, evidence, answer), answer, evidence, again)
