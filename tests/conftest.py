@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from reconciler.kube import KubeCluster, connect
 from tests.controlplane.fixture import plane
@@ -18,6 +19,9 @@ __all__ = ["api_plane", "living", "plane", "proxy", "repository", "through", "wh
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background job, which programs under test inherit
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 _REAL = {"plane", "api_plane", "whole_plane"}
 """What tests have that meet programs with clocks of their own: a busy machine may once make them late."""

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.documents import MAX_BYTES, MAX_PROBLEMS, Document, bounded, dump, read, read_template, read_toml
@@ -351,7 +351,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=5))
 def test_what_is_written_is_read(value: dict[str, Any]) -> None:
     """To write plain values and read them again is identity: types, order of keys, and every character."""
@@ -361,7 +360,6 @@ def test_what_is_written_is_read(value: dict[str, Any]) -> None:
     assert repr(document.value) == repr(value)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text("a1:-?,[]{}&*!|>'\"%@` #\n\t~\\xu0", max_size=60).map(str.encode))
 def test_nothing_breaks_the_reader(data: bytes) -> None:
     """Any bytes whatever are a mapping or a problem whose place lies in the file; so for TOML."""

@@ -245,7 +245,6 @@ edits = st.lists(
 
 @settings(
     max_examples=20,
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],  # an example takes too long to be made smaller

@@ -35,7 +35,7 @@ values = st.recursive(
 bodies = st.dictionaries(st.sampled_from(["spec", "data", "metadata"]), values, max_size=3)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(bodies, bodies)
 def test_differences_are_those_of_the_whole(before: dict[str, Any], after: dict[str, Any]) -> None:
     """What is found in two shapes is what a comparison of the objects themselves finds."""

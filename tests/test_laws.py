@@ -41,7 +41,7 @@ def passed(cluster: FakeCluster, declaration: Declaration, today: date = TODAY) 
 steps = st.lists(st.tuples(repositories, st.integers(0, 2)), min_size=1, max_size=4)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(declarations, steps)
 def test_applied_is_in_sync(declare: Declare, history: list[tuple[Files, int]]) -> None:
     """Whatever was declared before: a plan applied and planned again is empty, archived projects included."""
@@ -57,7 +57,7 @@ def test_applied_is_in_sync(declare: Declare, history: list[tuple[Files, int]]) 
         assert len(cluster.writes) == written
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(declarations, repositories, repositories, st.randoms(use_true_random=False))
 def test_order_of_inputs(declare: Declare, before: Files, after: Files, shuffler: random.Random) -> None:
     """The order in which files, manifests and live objects are read never changes a plan."""
@@ -81,7 +81,7 @@ def test_order_of_inputs(declare: Declare, before: Files, after: Files, shuffler
     assert plan(after, None) == plan(after, shuffler)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(declarations, repositories, repositories, st.data())
 def test_only_what_is_ours_goes(declare: Declare, before: Files, after: Files, data: st.DataObject) -> None:
     """Nothing is deleted but what carries our labels in a project's namespace, or a binding under our names there."""
@@ -103,7 +103,7 @@ def test_only_what_is_ours_goes(declare: Declare, before: Files, after: Files, d
         assert body["kind"] != "PersistentVolumeClaim"
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(declarations, repositories, st.lists(st.integers(0, 3), min_size=2, max_size=3))
 def test_archived_is_at_rest(declare: Declare, files: Files, later: list[int]) -> None:
     """What an archived project becomes is decided once: on every later day it is the same."""
@@ -116,7 +116,7 @@ def test_archived_is_at_rest(declare: Declare, files: Files, later: list[int]) -
         assert [*comparison.suspects, *comparison.missing, *comparison.surplus, *comparison.replaced] == []
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 30), st.integers(0, 30), st.integers(1, 5), st.sampled_from([0, 1, 5, "10%", "50%", "100%"]))
 def test_more_removed_is_no_less_refused(live: int, disrupted: int, more: int, limit: int | str) -> None:
     """Adding a disruption never turns a refusal into an allowance."""
@@ -149,7 +149,7 @@ def rendered(declaration: Declaration) -> tuple[Manifest, ...]:
     return render(declaration, PACKAGED, TODAY)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(texts, texts, texts, st.lists(texts, max_size=2))
 def test_values_are_leaves(name: str, description: str, env: str, tags: list[str]) -> None:
     """No text of a project can change the shape of a manifest: it comes out as the leaf that it went in as."""
@@ -174,7 +174,7 @@ def test_values_are_leaves(name: str, description: str, env: str, tags: list[str
     assert bodies["RoleBinding"]["subjects"][0]["name"] == member.name
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(repositories)
 def test_rendered_twice_is_byte_equal(files: Files) -> None:
     """One commit on one day renders to the same bytes, in whatever order its files are read."""
@@ -183,7 +183,7 @@ def test_rendered_twice_is_byte_equal(files: Files) -> None:
     assert dump(bodies) == dump(backwards)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(repositories)
 def test_dumped_and_read_is_the_same(files: Files) -> None:
     """What `jobq render` prints reads back as what it was made from."""

@@ -288,7 +288,7 @@ ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=200) | st.text(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(ANY_TEXT, min_size=1, max_size=10), st.sampled_from(["escaped", "quoted", "single", "block"]))
 def test_no_value_changes_a_shape(texts: list[str], notation: str) -> None:
     """Any text whatever, in any notation, is refused with a place or inert."""
@@ -302,7 +302,7 @@ def test_no_value_changes_a_shape(texts: list[str], notation: str) -> None:
         check_inert(verdict, TEXT, value)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.permutations("abcd"), st.lists(st.sampled_from(ALL_VISIBLE), min_size=4, max_size=4))
 def test_the_order_of_files_means_nothing(order: list[str], texts: list[str]) -> None:
     """One declaration on one day renders to the same bytes, in whatever order its files were read."""

@@ -398,7 +398,7 @@ def nested(steps: Sequence[str], value: object) -> dict[str, Any]:
     return value
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(meddlings())
 def test_equal_means_that_an_apply_changes_nothing(world: World, done: list[tuple[int, int, str, str]]) -> None:
     """Whatever others did: what is equal by ownership comes back unchanged from a dry-run; reconcile heals the rest."""

@@ -96,7 +96,6 @@ def _place(raw: Raw, path: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
     return raw
 
 
-@settings(deadline=None)
 @given(recordings, st.sampled_from(UNORDERED), st.randoms(use_true_random=False))
 def test_order(name: str, path: Sequence[str], chance: Any) -> None:  # noqa: ANN401 - hypothesis's Random
     raw = recording(name)
@@ -119,7 +118,6 @@ def test_names(name: str) -> None:
     assert (other.code, other.sentence, other.action) == (answer.code, renamed(answer.sentence), renamed(answer.action))
 
 
-@settings(deadline=None)
 @given(recordings, st.integers(-9999, 9999))
 def test_times(name: str, days: int) -> None:
     """On another day all is told alike: only the evidence's own time counts."""
@@ -141,7 +139,6 @@ def test_reasons(name: str) -> None:
         assert told(raw) == told(recording(name)), reason
 
 
-@settings(deadline=None)
 @given(recordings, st.sampled_from(sorted(NEIGHBOURS)))
 def test_neighbours(name: str, part: str) -> None:
     raw = recording(name)
@@ -150,7 +147,7 @@ def test_neighbours(name: str, part: str) -> None:
     assert told(raw) == told(recording(name))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(recordings, st.data(), st.booleans())
 def test_missing_parts(name: str, data: st.DataObject, null: bool) -> None:  # noqa: FBT001 - drawn by hypothesis
     """Without some parts, or with null in their places, the same is told, or less. No Workload is a claim."""
