@@ -10,7 +10,6 @@ from reconciler import amounts
 Json = Mapping[str, Any]
 _LARGEST_EXPONENT = 40
 _LISTS, _PLAIN = (list, tuple), (str, int, float)
-_CONDITIONS = ("status", "conditions")
 
 
 def mapping(value: object, *path: str) -> Json:
@@ -74,7 +73,8 @@ def quantity(written: object) -> Decimal:
 
 def condition(body: object, kind: str) -> Json:
     """The condition of that type, true or not; empty where there is none."""
-    found = _at(body, _CONDITIONS)
+    status = body.get("status") if isinstance(body, dict) else None
+    found = status.get("conditions") if isinstance(status, dict) else None
     for one in found if isinstance(found, _LISTS) else ():
         if isinstance(one, dict) and one.get("type") == kind:
             return one
