@@ -299,7 +299,7 @@ def test_submit_prints_one_line(stage: Stage) -> None:
     assert run.code == 0
     assert len(run.out.splitlines()) == 1
     assert run.out.startswith("hello-")
-    assert "`jobq why hello-" in run.out
+    assert "`jobq logs -f hello-" in run.out
 
 
 def test_dry_runs(stage: Stage) -> None:

@@ -19,6 +19,8 @@ from tests.world import eventually
 
 pytestmark = pytest.mark.xdist_group("crowd")
 ADMIN = "admin"
+COUNTED = "counted@example.org"
+"""Nobody else acts as this person, while other tests do as others."""
 CROWD = 1100
 """More than Kueue answers where no limit is asked for."""
 Story = tuple[str, dict[str, str], Callable[[Body], bool]]
@@ -34,7 +36,8 @@ STORIES: Sequence[Story] = (
 def crowd(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Groups of plain pods, of which Kueue's Workloads alone are there, and behind them all a Job."""
     queue = f"crowd-{uuid.uuid4().hex[:8]}"
-    stage = raise_project(plane, tmp_path_factory.mktemp("home"), queue=queue)
+    members = [{"user": user, "role": "researcher"} for user in (KIM, COUNTED)]
+    stage = raise_project(plane, tmp_path_factory.mktemp("home"), queue=queue, members=members)
     admin = stage.admin
     admin.create(CLUSTER_QUEUE, _strict(queue))
     for name, story, sign in STORIES:
@@ -89,7 +92,7 @@ def _group(admin: Cluster, project: str, number: int) -> None:
 def test_all_have_places(crowd: Stage) -> None:
     """In the list, in the queue, and the last one by itself; in as many requests as of one job."""
     start = crowd.plane.mark()
-    rows = crowd.jobq("list", "-o", "json").json["jobs"]
+    rows = crowd.jobq("list", "-o", "json", user=COUNTED).json["jobs"]
     assert _asked(crowd, start) == {
         "create selfsubjectreviews": 1,
         "get configmaps": 1,
@@ -101,7 +104,7 @@ def test_all_have_places(crowd: Stage) -> None:
     assert sorted(waiting) == list(range(1, CROWD + 1))
     assert waiting[CROWD] == "last"
     start = crowd.plane.mark()
-    told = crowd.jobq("why", "last", "-o", "json").json
+    told = crowd.jobq("why", "last", "-o", "json", user=COUNTED).json
     asked = _asked(crowd, start)
     assert (told["position"], asked["get localqueues/pendingworkloads"]) == ({"project": CROWD, "overall": CROWD}, 1)
     assert "1100th in your project" in told["sentence"]
@@ -159,5 +162,5 @@ def _status(body: Body, of_job: dict[str, Body]) -> str:
 
 def _asked(stage: Stage, start: int) -> Counter[str]:
     """What was asked since, by verb and resource."""
-    found = stage.plane.requests(start, user=KIM, user_agent="jobq/")
+    found = stage.plane.requests(start, user=COUNTED, user_agent="jobq/")
     return Counter(f"{one.verb} {one.resource}" for one in found)

@@ -20,6 +20,8 @@ from tests.terminal import on_terminal
 from tests.world import eventually
 
 LEE = "lee@example.org"
+COUNTED = "counted@example.org"
+"""Nobody else acts as this person, while other tests do as others."""
 DEFAULTS = json.dumps({"image": "example.org/train:1", "cpu": "1", "memory": "64Mi"})
 PATIENT = ("sh", "-c", "trap exit TERM; echo up; sleep 120 & wait")
 """It ends when it is asked to."""
@@ -40,7 +42,7 @@ def stage(plane: Plane, node: str, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def another(plane: Plane, home: Path, queue: str, **entry: str) -> Stage:
-    members = [{"user": KIM, "role": "researcher"}, {"user": LEE, "role": "researcher"}]
+    members = [{"user": user, "role": "researcher"} for user in (KIM, LEE, COUNTED)]
     return raise_project(plane, home, members=members, queue=queue, defaults=DEFAULTS, **entry)
 
 
@@ -256,8 +258,8 @@ def test_queue_and_places(stage: Stage, tmp_path: Path) -> None:
     assert (told["waiting"], [one["name"] for one in told["pending"]]) == (2, [first, second])
     assert (row_of(stage, first)["code"], row_of(stage, first)["reason"]) == ("WaitingForQuota", "waits for cpu")
     start = stage.plane.mark()
-    why = stage.jobq("status", second, "-o", "json").json["why"]
-    asked = Counter(one.resource for one in stage.plane.requests(start, user=KIM, user_agent="jobq/"))
+    why = stage.jobq("status", second, "-o", "json", user=COUNTED).json["why"]
+    asked = Counter(one.resource for one in stage.plane.requests(start, user=COUNTED, user_agent="jobq/"))
     own = ("selfsubjectreviews", "configmaps", "jobs", "workloads", "pods")
     queues = ("localqueues", "clusterqueues", "localqueues/pendingworkloads")
     assert asked == dict.fromkeys((*own, *queues), 1), "what holds it up is asked for by name"

@@ -169,6 +169,7 @@ def test_other_kind_that_cannot_be_read() -> None:
     [
         ({"Finished": ("True", "Succeeded", "")}, Status.SUCCEEDED),
         ({"Finished": ("True", "Failed", "")}, Status.FAILED),
+        ({"Admitted": ("True", "Admitted", ""), "Finished": ("True", "OwnerNotFound", "")}, Status.STOPPING),
         ({"Admitted": ("True", "Admitted", "")}, Status.RUNNING),
         ({"Admitted": ("True", "Admitted", ""), "PodsReady": ("False", "WaitForStart", "")}, Status.STARTING),
         ({"Evicted": ("True", "Preempted", "")}, Status.EVICTED),

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,10 +13,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from typing import Any, cast
 
 import pytest
+from uv import find_uv_bin
 
 from cli import main
 from cli.job import checkout, sending
@@ -178,11 +181,19 @@ def test_dependencies(real: Stage, index: str) -> None:
     assert "neither uv nor a Python with venv and pip" in bare.out
 
 
+@pytest.fixture
+def image_with_uv() -> Iterator[str]:
+    """The PATH of an image that has uv: where the environment of these tests lies below /tmp, pods don't see that."""
+    with TemporaryDirectory(dir="/var/tmp") as folder:
+        shutil.copy(find_uv_bin(), folder)
+        yield f"{folder}:{os.environ['PATH']}"
+
+
 @pytest.mark.parametrize("home", [{}, {"HOME": "/nowhere"}], ids=["home", "no home"])
-def test_dependencies_by_uv(real: Stage, index: str, home: dict[str, str]) -> None:
+def test_dependencies_by_uv(real: Stage, index: str, image_with_uv: str, home: dict[str, str]) -> None:
     """Where the image has uv, it runs the script; also for somebody without a home to keep a cache in."""
     path = write(real, "deps.py", DEPENDENT)
-    image = {"PATH": f"{Path(sys.executable).parent.resolve()}:{os.environ['PATH']}", **home}
+    image = {"PATH": image_with_uv, **home}
     offline = {"UV_DEFAULT_INDEX": index, "UV_PYTHON_DOWNLOADS": "never", "PIP_NO_INDEX": "1"}
     words = [word for key, value in {**image, **offline}.items() for word in ("-e", f"{key}={value}")]
     run = ended(real, *words, path, "a b")

@@ -1492,6 +1492,13 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["3 of 8 are done, 2 failed"],
     ),
     (
+        "deleted while it ran, of which Kueue's own record is left",
+        "running",
+        {f"{CONDITIONS}/Finished": _condition("True", "OwnerNotFound")},
+        Code.STOPPED,
+        ["Stopped: it was deleted"],
+    ),
+    (
         "between its pods' end and its own",
         "failed-exit-3",
         {

@@ -8,7 +8,7 @@ from cli import parts
 from cli.explain import containers, indexes, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
-from cli.explain.status import is_success
+from cli.explain.status import End, condition, end_of
 from cli.parts import Json
 
 _DISK, _MEMORY, _PIDS = "ephemeral-storage", "memory", "pids"
@@ -31,15 +31,16 @@ _DISK_OF_ITS_OWN = re.compile(r"ephemeral local storage|local ephemeral storage|
 def ended(evidence: Evidence) -> Answer | None:
     """How it ended; None for a job that hasn't."""
     job, workload = evidence.job, evidence.workload
-    finished = parts.condition(workload, "Finished") if parts.holds(workload, "Finished") else {}
+    finished = condition(workload, "Finished")
     if parts.holds(job, "Complete") or parts.holds(job, "SuccessCriteriaMet") or parts.holds(job, "Completed"):
         return _succeeded(evidence)
     if parts.holds(job, "Failed") or parts.holds(job, "FailureTarget"):
         failed = parts.condition(job, "Failed") or parts.condition(job, "FailureTarget")
         return _failed(evidence, failed)
-    if not finished:
-        return None
-    return _succeeded(evidence) if is_success(finished) else _failed(evidence, finished)
+    end = end_of(finished) if finished else End.DELETED
+    if end is End.WELL:
+        return _succeeded(evidence)
+    return _failed(evidence, finished) if finished and end is End.BADLY else None
 
 
 def _succeeded(evidence: Evidence) -> Answer:

@@ -73,13 +73,27 @@ def _fate(job: Json) -> Status | None:
 def _of_finished(workload: Json | None) -> Status | None:
     """The end as Kueue knows it, which may be before the Job says it, or without."""
     finished = condition(workload, "Finished") if workload else None
-    return None if finished is None else Status.SUCCEEDED if is_success(finished) else Status.FAILED
+    return _ENDS[end_of(finished)] if finished else None
 
 
-def is_success(finished: Json) -> bool:
-    """Whether a Workload's condition ``Finished`` tells of success; older releases of Kueue said so in words alone."""
+class End(StrEnum):
+    """How a Workload finished."""
+
+    WELL = "well"
+    BADLY = "badly"
+    DELETED = "deleted"
+    """The job was deleted: how it would have ended nobody knows."""
+
+
+_ENDS = {End.WELL: Status.SUCCEEDED, End.BADLY: Status.FAILED, End.DELETED: Status.STOPPING}
+
+
+def end_of(finished: Json) -> End:
+    """What a Workload's condition ``Finished`` tells; older releases of Kueue told failure in words alone."""
     reason, message = parts.text(finished, "reason"), parts.text(finished, "message")
-    return reason in {"Succeeded", "JobFinished"} and "fail" not in message.lower()
+    if reason == "OwnerNotFound":
+        return End.DELETED
+    return End.WELL if reason in {"Succeeded", "JobFinished"} and "fail" not in message.lower() else End.BADLY
 
 
 def _of_other_kind(job: Json, workload: Json | None) -> Status:

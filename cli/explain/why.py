@@ -10,6 +10,7 @@ from cli.explain.evidence import Evidence
 from cli.explain.pods import pods
 from cli.explain.refused import refused
 from cli.explain.running import running
+from cli.explain.status import End, condition, end_of
 
 Family = Callable[[Evidence], Answer | None]
 
@@ -34,6 +35,10 @@ def _absent(evidence: Evidence) -> Answer | None:
 
 def _deleted(evidence: Evidence) -> Answer | None:
     when = parts.instant(evidence.job, "metadata", "deletionTimestamp")
+    finished = condition(evidence.workload, "Finished")
+    if finished and end_of(finished) is End.DELETED:
+        sentence = f"Stopped: it was deleted{words.at(parts.instant(finished, 'lastTransitionTime'), evidence)}."
+        return Answer(Code.STOPPED, sentence, "Submit it again if that was not meant.")
     if when is None:
         return None
     sentence = f"Stopped: it is being deleted{words.since(when, evidence)}; it goes when its pods have ended."
