@@ -413,7 +413,7 @@ def test_closed_stderr_is_quiet(tmp_path: Path) -> None:
 
 def test_closed_pipe_is_quiet(stage: Stage) -> None:
     submitted(stage, "--", "true")
-    shell = f"{sys.executable} -m cli.main list -A | true"
+    shell = f"{sys.executable} -m cli.main list | true"
     done = subprocess.run(["sh", "-c", shell], env=stage.environment(), capture_output=True, text=True, check=False)
     assert done.stderr == ""
 
