@@ -53,12 +53,13 @@ def out_of_memory(status: Json) -> bool:
 
 
 def memory_of(pod: Json, template: Json, status: Json) -> str:
-    """The memory limit of that container, of the pod or of the template that it was made from; ``""`` for none."""
+    """``its 4Gi of memory``: the limit of that container, of the pod or of the template that it was made from."""
     specs = (parts.mapping(pod, "spec"), template)
     told = [one for spec in specs for kind in ("initContainers", "containers") for one in parts.items(spec, kind)]
     same = [one for one in told if parts.text(one, "name") == parts.text(status, "name")]
     limits = [parts.pairs(one, "resources", "limits").get("memory", "") for one in same]
-    return next((amounts.size(parts.quantity(one)) for one in limits if one), "")
+    limit = next((amounts.size(parts.quantity(one)) for one in limits if one), "")
+    return f"its {limit} of memory" if limit else "the memory it was given"
 
 
 def has_started(pod: Json) -> bool:

@@ -8,7 +8,7 @@ from cli import parts
 from cli.explain import containers, indexes, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
-from cli.explain.status import End, condition, end_of
+from cli.explain.status import Status, condition, end_of
 from cli.parts import Json
 
 _DISK, _MEMORY, _PIDS = "ephemeral-storage", "memory", "pids"
@@ -37,10 +37,10 @@ def ended(evidence: Evidence) -> Answer | None:
     if parts.holds(job, "Failed") or parts.holds(job, "FailureTarget"):
         failed = parts.condition(job, "Failed") or parts.condition(job, "FailureTarget")
         return _failed(evidence, failed)
-    end = end_of(finished) if finished else End.DELETED
-    if end is End.WELL:
+    end = end_of(finished) if finished else None
+    if end is Status.SUCCEEDED:
         return _succeeded(evidence)
-    return _failed(evidence, finished) if finished and end is End.BADLY else None
+    return _failed(evidence, finished) if finished and end is Status.FAILED else None
 
 
 def _succeeded(evidence: Evidence) -> Answer:
@@ -95,8 +95,7 @@ def _deadline(evidence: Evidence, seconds: int | None) -> Answer:
 
 def _memory(evidence: Evidence, pod: Json) -> Answer | None:
     for status in filter(containers.out_of_memory, containers.statuses(pod)):
-        limit = containers.memory_of(pod, parts.mapping(evidence.job, "spec", "template", "spec"), status)
-        much = f"its {limit} of memory" if limit else "the memory it was given"
+        much = containers.memory_of(pod, parts.mapping(evidence.job, "spec", "template", "spec"), status)
         code = containers.exit_code(status)
         sentence = f"Failed: killed because it used more than {much}{f' (exit {code})' if code else ''}."
         return Answer(Code.OUT_OF_MEMORY, sentence, "Submit again with more --memory.")

@@ -41,7 +41,7 @@ def _why(evidence: Evidence, message: str) -> str:
 
 
 def _trouble(evidence: Evidence) -> str:
-    found = pods.trouble(evidence, pods.alive(evidence))
+    found = pods.trouble(evidence, evidence.living)
     return f" ({found.sentence.split(': ', 1)[-1].rstrip('.')})" if found else ""
 
 

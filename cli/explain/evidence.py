@@ -21,7 +21,7 @@ PROJECT_LABEL = "jobq.io/project"
 ALLOWED = "jobq.io/allowed-priority-classes"
 _KUEUES_GATE = "kueue.x-k8s.io/admission"
 MANAGED = ("kueue.x-k8s.io/managed-namespace", "jobq.io/managed")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +183,12 @@ class Evidence:
         if "pods" in self.unread:
             counts = parts.mapping(self.job, "status")
             return bool(parts.number(counts, "active") or parts.number(counts, "terminating"))
-        return any(parts.text(pod, "status", "phase") not in {"Succeeded", "Failed"} for pod in self.pods)
+        return bool(self.living)
+
+    @property
+    def living(self) -> Sequence[Json]:
+        """The pods that haven't ended."""
+        return [pod for pod in self.pods if parts.text(pod, "status", "phase") not in {"Succeeded", "Failed"}]
 
     def since(self, when: datetime | None) -> timedelta:
         """How long ago that was: none where it isn't known, or a clock is wrong."""
@@ -206,4 +211,4 @@ class Evidence:
 def happened(event: Json) -> datetime:
     """When an event was last seen: Kubernetes has three places for it."""
     times = [parts.instant(event, key) for key in ("lastTimestamp", "eventTime", "firstTimestamp")]
-    return next((one for one in [*times, parts.instant(event, "metadata", "creationTimestamp")] if one), _EPOCH)
+    return next((one for one in [*times, parts.instant(event, "metadata", "creationTimestamp")] if one), EPOCH)

@@ -15,7 +15,7 @@ _ENDING = re.compile(r"(?:\. It holds .*)?\.$")
 
 def partly(evidence: Evidence) -> Answer | None:
     """How many run, and why the others don't; None where they are on their way."""
-    living = pods.alive(evidence)
+    living = evidence.living
     made, ready = (parts.number(evidence.job, "status", key) or 0 for key in ("active", "ready"))
     if not living and 0 < ready < made:
         sentence = f"Running partly: {ready} of {made} pods are ready; why the others are not can't be seen here."
@@ -28,7 +28,7 @@ def partly(evidence: Evidence) -> Answer | None:
 
 
 def _not_running(evidence: Evidence, working: int) -> Answer | None:
-    living = pods.alive(evidence)
+    living = evidence.living
     rest = [pod for pod in living if not pods.runs(pod)]
     messages = [scheduling.message_of(pod) for pod in rest]
     homeless = [message for message in messages if message]
@@ -47,7 +47,7 @@ def _not_running(evidence: Evidence, working: int) -> Answer | None:
 
 def _not_there(evidence: Evidence, working: int) -> Answer | None:
     """Some were never made, and the last try to make one failed."""
-    lacking = _wanted(evidence) - len(pods.alive(evidence))
+    lacking = _wanted(evidence) - len(evidence.living)
     tries = [one for one in evidence.events_about(evidence.kind) if parts.text(one, "reason") in _TRIES]
     last = max(tries, key=happened, default={})
     found = uncreated(evidence) if parts.text(last, "reason") == "FailedCreate" else None

@@ -25,7 +25,7 @@ def pods(evidence: Evidence) -> Answer | None:
     """Why an admitted job has no process at work."""
     if evidence.workload and not evidence.admitted:
         return None
-    living = alive(evidence)
+    living = evidence.living
     if not living and evidence.kind != "Job" and parts.holds(evidence.workload, "PodsReady"):
         return None  # of some kinds nobody knows how to find the pods
     if not living and (elsewhere := parts.text(evidence.workload, "status", "clusterName")):
@@ -35,11 +35,6 @@ def pods(evidence: Evidence) -> Answer | None:
     if any(runs(pod) or containers.crashing(pod) for pod in living):
         return None
     return trouble(evidence, living) or _starting(evidence, living)
-
-
-def alive(evidence: Evidence) -> Sequence[Json]:
-    """The pods that haven't ended."""
-    return [pod for pod in evidence.pods if parts.text(pod, "status", "phase") not in {"Succeeded", "Failed"}]
 
 
 def runs(pod: Json) -> bool:
@@ -103,7 +98,7 @@ def _unscheduled(evidence: Evidence, pod: Json) -> Answer | None:
         return None
     if claim := scheduling.claim_trouble(evidence, message):
         return _volume(claim) if "no volume yet" not in claim else _unbound(evidence, claim)
-    living = alive(evidence)
+    living = evidence.living
     homeless = [one for one in living if scheduling.message_of(one) and not parts.text(one, "spec", "nodeName")]
     why = scheduling.no_node(message, evidence, pod)
     holds = reserved.holding(evidence)

@@ -1,16 +1,14 @@
 """A recording, from the cluster or from a file, as evidence: whatever is missing from it, or of another type. Pure."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from cli import parts
 from cli.explain import belonging
-from cli.explain.evidence import Evidence, happened
-from cli.explain.standing import Position
+from cli.explain.evidence import EPOCH, Evidence, happened
+from cli.explain.standing import Position, counted
 from cli.fit.cohort import Tree, cohort_of, parent_of
 from cli.parts import Json
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def evidence_of(raw: object, option: str = "") -> Evidence:
@@ -64,7 +62,7 @@ def _latest(raw: object) -> datetime:
         for one in parts.items(body, "status", "conditions")
     ]
     times += [happened(one) for one in parts.items(raw, "events")]
-    return max((one for one in times if one), default=_EPOCH)
+    return max((one for one in times if one), default=EPOCH)
 
 
 def _tree(raw: object) -> Tree:
@@ -81,15 +79,8 @@ def _tree(raw: object) -> Tree:
 
 
 def _place(waiting: Sequence[Json], workload: Json) -> Position | None:
-    """The place among the own namespace's jobs: some releases of Kueue mix in those of others."""
-    namespace, name = parts.text(workload, "metadata", "namespace"), parts.name(workload)
-    own = [one for one in waiting if parts.text(one, "metadata", "namespace") == namespace]
-    ours = sorted(own, key=lambda one: parts.number(one, "positionInLocalQueue") or 0)
-    for place, one in enumerate(ours, 1):
-        if name and parts.name(one) == name:
-            overall = parts.number(one, "positionInClusterQueue")
-            return Position(place, None if overall is None else overall + 1)
-    return None
+    name = parts.name(workload)
+    return counted(waiting).get((parts.text(workload, "metadata", "namespace"), name)) if name else None
 
 
 def _default_class(raw: object) -> str | None:

@@ -25,7 +25,7 @@ def running(evidence: Evidence) -> Answer | None:
 
 def outside(evidence: Evidence, why: str) -> Answer:
     """A job that runs although Kueue has no part in it; trouble with its pods comes first."""
-    living = pods.alive(evidence)
+    living = evidence.living
     found = None if any(map(pods.runs, living)) else pods.trouble(evidence, living)
     if found:
         return Answer(found.code, found.sentence.replace("Has its quota, but its", "Its"), found.action)
@@ -35,7 +35,7 @@ def outside(evidence: Evidence, why: str) -> Answer:
 
 
 def _fully(evidence: Evidence) -> Answer | None:
-    working = [pod for pod in pods.alive(evidence) if pods.runs(pod)]
+    working = [pod for pod in evidence.living if pods.runs(pod)]
     count = (
         len(working) or parts.number(evidence.job, "status", "ready") or parts.number(evidence.job, "status", "active")
     )
@@ -109,7 +109,7 @@ def attempts(evidence: Evidence) -> int:
 
 def _retrying(evidence: Evidence) -> Answer | None:
     """An attempt failed, none is at work, and another comes."""
-    living = pods.alive(evidence)
+    living = evidence.living
     crashed = [(pod, one) for pod in living for one in containers.crashing(pod)]
     failed = parts.number(evidence.job, "status", "failed") or 0
     if not crashed and (living or parts.number(evidence.job, "status", "active")):
@@ -138,8 +138,7 @@ def _how(evidence: Evidence, pod: Json, status: Json) -> tuple[str, str]:
     """With what an attempt ended, and what to do about it: trying again gives nobody more memory."""
     code = containers.exit_code(status)
     if containers.out_of_memory(status):
-        limit = containers.memory_of(pod, parts.mapping(evidence.job, "spec", "template", "spec"), status)
-        much = f"its {limit} of memory" if limit else "the memory it was given"
+        much = containers.memory_of(pod, parts.mapping(evidence.job, "spec", "template", "spec"), status)
         return f" was killed because it used more than {much}", "Delete it and submit again with more --memory."
     inits = {parts.text(one, "name") for one in parts.items(pod, "status", "initContainerStatuses")}
     name = parts.text(status, "name")

@@ -73,27 +73,19 @@ def _fate(job: Json) -> Status | None:
 def _of_finished(workload: Json | None) -> Status | None:
     """The end as Kueue knows it, which may be before the Job says it, or without."""
     finished = condition(workload, "Finished") if workload else None
-    return _ENDS[end_of(finished)] if finished else None
+    return end_of(finished) if finished else None
 
 
-class End(StrEnum):
-    """How a Workload finished."""
+def end_of(finished: Json) -> Status:
+    """What a Workload's condition ``Finished`` tells; older releases of Kueue told failure in words alone.
 
-    WELL = "well"
-    BADLY = "badly"
-    DELETED = "deleted"
-    """The job was deleted: how it would have ended nobody knows."""
-
-
-_ENDS = {End.WELL: Status.SUCCEEDED, End.BADLY: Status.FAILED, End.DELETED: Status.STOPPING}
-
-
-def end_of(finished: Json) -> End:
-    """What a Workload's condition ``Finished`` tells; older releases of Kueue told failure in words alone."""
+    Of a job that was deleted nobody knows how it would have ended: it is Stopping.
+    """
     reason, message = parts.text(finished, "reason"), parts.text(finished, "message")
     if reason == "OwnerNotFound":
-        return End.DELETED
-    return End.WELL if reason in {"Succeeded", "JobFinished"} and "fail" not in message.lower() else End.BADLY
+        return Status.STOPPING
+    success = reason in {"Succeeded", "JobFinished"} and "fail" not in message.lower()
+    return Status.SUCCEEDED if success else Status.FAILED
 
 
 def _of_other_kind(job: Json, workload: Json | None) -> Status:

@@ -10,7 +10,7 @@ from cli.explain.evidence import Evidence
 from cli.explain.pods import pods
 from cli.explain.refused import refused
 from cli.explain.running import running
-from cli.explain.status import End, condition, end_of
+from cli.explain.status import Status, condition, end_of
 
 Family = Callable[[Evidence], Answer | None]
 
@@ -36,7 +36,7 @@ def _absent(evidence: Evidence) -> Answer | None:
 def _deleted(evidence: Evidence) -> Answer | None:
     when = parts.instant(evidence.job, "metadata", "deletionTimestamp")
     finished = condition(evidence.workload, "Finished")
-    if finished and end_of(finished) is End.DELETED:
+    if finished and end_of(finished) is Status.STOPPING:
         sentence = f"Stopped: it was deleted{words.at(parts.instant(finished, 'lastTransitionTime'), evidence)}."
         return Answer(Code.STOPPED, sentence, "Submit it again if that was not meant.")
     if when is None:

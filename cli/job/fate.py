@@ -101,7 +101,7 @@ def settled(cluster: Cluster, job: Body, fate: Fate) -> Fate:
 def workload_of(view: View, job: AnyJob) -> Body | None:
     """The Workload of a job, the last one where it is gone."""
     known = [*view.gone.values(), *view.all(WORKLOAD)]
-    return next((one for one in reversed(known) if _is_workload_of(one, job)), None)
+    return next((one for one in reversed(known) if _is_of(one, _uids(job))), None)
 
 
 def sources(jobs: Sequence[AnyJob]) -> Sequence[Source]:
@@ -128,7 +128,7 @@ def wait_for(
     ``tell`` is given them now and then meanwhile.
     """
     fates = {job.name: Fate(job.status) for job in jobs}
-    uids = {uid for job in jobs for uid in (job.uid, _workload_uid(job))}
+    uids = {uid for job in jobs for uid in _uids(job)}
     for view in live.watch(cluster, namespace, sources(jobs), until=until, keeps=lambda body: _is_of(body, uids)):
         fates = {job.name: fate_of(view, job) for job in jobs}
         if all(fate.ended for fate in fates.values()):
@@ -141,9 +141,8 @@ def _workload_uid(job: AnyJob) -> str:
     return str(job.workload["metadata"]["uid"]) if job.workload else ""
 
 
-def _is_workload_of(body: Body, job: AnyJob) -> bool:
-    meta = body["metadata"]
-    return bool({meta["uid"], meta.get("labels", {}).get(JOB_UID)} & {_workload_uid(job), job.uid})
+def _uids(job: AnyJob) -> set[str]:
+    return {job.uid, _workload_uid(job)}
 
 
 def _is_of(body: Body, uids: set[str]) -> bool:

@@ -106,7 +106,7 @@ def gather(cluster: Cluster, current: Current, job: AnyJob, around: Evidence) ->
     body = read.pop("body") or job.body
     found = {
         "now": _now(),
-        "job": recording.job({"kind": job.resource.kind, "apiVersion": job.resource.api_version} | body),
+        "job": recording.job(_kind(job.resource) | body),
         "workload": recording.workload(_kind(WORKLOAD) | workload) if workload else None,
         "pods": [recording.pod(one) for one in read["pods"] or []],
     }

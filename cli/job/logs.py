@@ -8,6 +8,7 @@ import typer
 from cli import console, options, selection
 from cli.connection import connect
 from cli.exits import Exit
+from cli.explain import indexes
 from cli.explain.containers import has_started
 from cli.explain.jobs import AnyJob
 from cli.explain.status import ENDED, status_of
@@ -88,7 +89,7 @@ def _show(cluster: Cluster, job: AnyJob, wanted: Sequence[Body], wish: Wish) -> 
     if earlier and not wish.all:
         console.talk(f"{counted(len(earlier), 'earlier attempt')} not shown; --all shows all")
         wanted = [pod for pod in wanted if pod not in earlier]
-    ordered = sorted(wanted, key=lambda pod: (pods.index(pod) or 0, pod["metadata"]["creationTimestamp"]))
+    ordered = sorted(wanted, key=lambda pod: (indexes.of_pod(pod) or 0, pod["metadata"]["creationTimestamp"]))
     whole = [_print(cluster, pod, wish.shown, pods.prefix(pod, job) if wanted[1:] else "") for pod in ordered]
     return all(whole)
 

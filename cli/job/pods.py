@@ -16,11 +16,6 @@ from reconciler.errors import JobqError, NotFound
 from reconciler.kinds import JOB, WORKLOAD
 
 
-def index(pod: Body) -> int | None:
-    """The index of an Indexed Job's pod: in an array its task's number."""
-    return indexes.of_pod(pod)
-
-
 def container(pod: Body) -> str:
     """The container that is the job's own."""
     return str(pod["spec"]["containers"][0]["name"])
@@ -41,7 +36,7 @@ def prefix(pod: Body, job: AnyJob) -> str:
         return ""
     if job.resource != JOB:
         return f"[{belonging.place(pod, job)}] "
-    number = index(pod)
+    number = indexes.of_pod(pod)
     return f"[{pod['metadata']['name'].rpartition('-')[2] if number is None else number}] "
 
 
@@ -56,7 +51,7 @@ def matching(pods: Sequence[Body], wanted: int | None, name: str) -> Sequence[Bo
     return [
         pod
         for pod in pods
-        if (wanted is None or index(pod) == wanted) and (not name or pod["metadata"]["name"] == name)
+        if (wanted is None or indexes.of_pod(pod) == wanted) and (not name or pod["metadata"]["name"] == name)
     ]
 
 
@@ -77,7 +72,7 @@ def narrowed(pods: Sequence[Body], job: AnyJob, wanted: int | None, name: str) -
     found = matching(pods, wanted, name)
     if pods and not found:
         what = f"named {name!r}" if name else f"of index {wanted}"
-        numbers = {number for pod in pods if (number := index(pod)) is not None}
+        numbers = {number for pod in pods if (number := indexes.of_pod(pod)) is not None}
         there = ", ".join(sorted(pod["metadata"]["name"] for pod in pods)) if name else indexes.told(numbers)
         hint = f"there are: {there}" if there else "its pods have no index"
         raise NotFound(f"{job.name} has no pod {what}", hint=hint)
@@ -104,7 +99,7 @@ def running(cluster: Cluster, current: Current, job: AnyJob, wanted: int | None,
     found = [pod for pod in narrowed(pods, job, wanted, name) if is_running(pod)]
     if not found:
         raise not_running(cluster, current, job, pods)
-    first = min(found, key=lambda pod: (not belonging.leads(pod), index(pod) or 0, pod["metadata"]["name"]))
+    first = min(found, key=lambda pod: (not belonging.leads(pod), indexes.of_pod(pod) or 0, pod["metadata"]["name"]))
     return first, len(found)
 
 

@@ -3,14 +3,13 @@
 https://kueue.sigs.k8s.io/docs/tasks/manage/monitor_pending_workloads/pending_workloads_on_demand/
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from cli import clock, parts
-from cli.explain.standing import Position
+from cli.explain.standing import Position, counted
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import ClusterError
 
@@ -57,7 +56,7 @@ def read_positions(cluster: Cluster, *queues: Queue, seconds: float = SECONDS) -
     with ThreadPoolExecutor(min(max(len(queues), 1), _AT_ONCE)) as pool:
         answers = list(pool.map(lambda queue: _read(cluster, queue, until), queues))
     items = [item for found, _ in answers for item in found]
-    return Positions(_counted(items), next((problem for _, problem in answers if problem), ""))
+    return Positions(counted(items), next((problem for _, problem in answers if problem), ""))
 
 
 def pages(cluster: Cluster, queue: Queue, until: float) -> Iterator[list[Body]]:
@@ -82,15 +81,3 @@ def _read(cluster: Cluster, queue: Queue, until: float) -> tuple[Sequence[Body],
     except ClusterError as error:  # a held queue has none; without the visibility API there are none at all
         return found, str(error)
     return found, ""
-
-
-def _counted(items: Iterable[Body]) -> Mapping[tuple[str, str], Position]:
-    """Counted anew in each LocalQueue."""
-    before: Counter[tuple[str, str]] = Counter()
-    found = {}
-    for item in sorted(items, key=lambda item: parts.number(item, "positionInLocalQueue") or 0):
-        namespace, overall = parts.text(item, "metadata", "namespace"), parts.number(item, "positionInClusterQueue")
-        queue = namespace, parts.text(item, "localQueueName")
-        before[queue] += 1
-        found[namespace, parts.name(item)] = Position(before[queue], None if overall is None else overall + 1)
-    return found

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from cli import clock, parts, selection
+from cli import clock, parts
 from cli.catalogue import Entry
 from cli.explain.jobs import AnyJob, joined, other_kinds
 from cli.explain.overview import WAITING
@@ -52,11 +52,7 @@ def waiting_in(jobs: Iterable[AnyJob]) -> Collection[str]:
 
 def read_names(cluster: Cluster, namespace: str) -> Sequence[AnyJob]:
     """The jobs, of each and of its Workload the metadata alone: enough to find one. Raises: ClusterError."""
-    jobs, workloads = selection.together(
-        lambda: cluster.list(JOB_NAMES, namespace=namespace).items,
-        lambda: cluster.list(WORKLOAD_NAMES, namespace=namespace).items,
-    )
-    return joined(jobs, workloads, read_others(cluster, namespace, workloads))
+    return joined(*_read(cluster, namespace, JOB_NAMES, WORKLOAD_NAMES))
 
 
 def read_whole(cluster: Cluster, job: AnyJob) -> AnyJob:
@@ -75,11 +71,13 @@ def read_others(cluster: Cluster, namespace: str, workloads: Sequence[Body]) -> 
     return found
 
 
-def _read(cluster: Cluster, namespace: str) -> tuple[Sequence[Body], Sequence[Body], Sequence[Body]]:
+def _read(
+    cluster: Cluster, namespace: str, of_jobs: Resource = JOBS, of_workloads: Resource = WORKLOADS
+) -> tuple[Sequence[Body], Sequence[Body], Sequence[Body]]:
     """Jobs, Workloads, and metadata of jobs of other kinds."""
     with ThreadPoolExecutor(1) as pool:
-        jobs = pool.submit(cluster.list, JOBS, namespace=namespace)
-        workloads = cluster.list(WORKLOADS, namespace=namespace).items
+        jobs = pool.submit(cluster.list, of_jobs, namespace=namespace)
+        workloads = cluster.list(of_workloads, namespace=namespace).items
         return jobs.result().items, workloads, read_others(cluster, namespace, workloads)
 
 
