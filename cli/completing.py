@@ -24,4 +24,4 @@ class Zsh(_completion_classes.ZshComplete):
 def mend() -> None:
     """Let Typer use it; what is installed is made of the same script."""
     _completion_shared._completion_scripts["zsh"] = _SCRIPT  # noqa: SLF001 - there is no other way in
-    _completion_classes.ZshComplete = Zsh  # type: ignore[misc]
+    _completion_classes.ZshComplete = Zsh  # type: ignore[misc] # Typer looks its class up there

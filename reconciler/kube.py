@@ -96,7 +96,7 @@ def _decoder(shape: type | None) -> "msgspec.json.Decoder[Any]":
     """Of a page whose items have that shape: what it doesn't name is passed over, which is several times as quick."""
     if shape is None:
         return _page
-    items: Any = list[shape] | None  # type: ignore[valid-type]
+    items: Any = list[shape] | None  # type: ignore[valid-type] # a type made while running
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [("metadata", _ListMeta), ("items", items, None)]
     return msgspec.json.Decoder(msgspec.defstruct("ShapedPage", fields))
 

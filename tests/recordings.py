@@ -70,7 +70,7 @@ def _step(place: Any, step: str) -> Any:  # noqa: ANN401 - JSON
 def _put(place: Any, last: str, value: object) -> None:  # noqa: ANN401 - JSON
     if isinstance(place, list):
         kept = [one for one in place if last not in {one.get("type"), one.get("name")}]
-        place[:] = kept if value is GONE else [*kept, {"type": last, **dict(value)}]  # type: ignore[call-overload]
+        place[:] = kept if value is GONE else [*kept, {"type": last, **dict(value)}]  # type: ignore[call-overload] # JSON
     elif value is GONE:
         place.pop(last, None)
     else:

@@ -35,7 +35,7 @@ class Mortal(KubeCluster):
         self._late = late
         self._lock = threading.Lock()
 
-    def _call(self, method: str, path: str, query: Mapping[str, str], *rest: Any, **more: Any) -> RESTResponse:  # noqa: ANN401
+    def _call(self, method: str, path: str, query: Mapping[str, str], *rest: Any, **more: Any) -> RESTResponse:  # noqa: ANN401 - as in what it overrides
         with self._lock:
             self._requests += 1
             last = self._requests == self._number

@@ -314,7 +314,7 @@ def test_ownership_cleared(theatre: Theatre) -> None:
             if project_of(body) and ref.kind != "ConfigMap":
                 resource = BY_KIND[ref.group, ref.kind].resource
                 path = kube._path(resource, ref.namespace, ref.name)
-                api.call("PATCH", path, clearing, {"Content-Type": "application/json-patch+json"})  # type: ignore[arg-type]
+                api.call("PATCH", path, clearing, {"Content-Type": "application/json-patch+json"})  # type: ignore[arg-type] # a JSON patch is a list
     theatre.code()
     theatre.check()
 

@@ -133,7 +133,7 @@ def test_progress_bar(real: Stage) -> None:
     name = submitted(real, "--", "sh", "-c", script)
     process = real.start("logs", "-f", name)
     assert process.stdout
-    pieces = [process.stdout.buffer.read1(2**16) for _ in range(3)]  # type: ignore[attr-defined]
+    pieces = [process.stdout.buffer.read1(2**16) for _ in range(3)]  # type: ignore[attr-defined] # a pipe has it
     shown = b"".join(pieces)
     assert all(pieces)
     assert shown == b"".join(b"\r%d%%" % number for number in range(100, 100 + len(shown) // 5))

@@ -208,7 +208,7 @@ def test_without_events(
     with looking(repository.root, poll=0.1) as (_, heard):
         for _ in range(3):
             commit = repository.commit()
-            assert eventually(lambda commit=commit: heard.commits[-1:] == [commit])  # type: ignore[misc]
+            assert eventually(lambda commit=commit: heard.commits[-1:] == [commit])  # type: ignore[misc] # mypy infers no default of a lambda
         assert eventually(lambda: len(heard.modes) == 1)
     [mode] = heard.modes
     assert mode.startswith(why)

@@ -278,7 +278,7 @@ def set_class(name: str, kind: str = PRIORITY_CLASS.kind, group: str = PRIORITY_
 
 
 def pods(**more: object) -> list[Body]:
-    return [{"name": "main", "count": 1, "template": template(**more)}]  # type: ignore[arg-type]
+    return [{"name": "main", "count": 1, "template": template(**more)}]  # type: ignore[arg-type] # words of many types
 
 
 def token(name: str) -> Ask:
@@ -1194,7 +1194,7 @@ def test_further_kind(fenced: Fenced) -> None:
         assert fenced.refusal("viewer", read(WRAPPER)) == YES
         assert RBAC in fenced.refusal("viewer", create(queued))
     finally:
-        fenced.admin.delete(CRD, crd["metadata"]["name"])  # type: ignore[index]
+        fenced.admin.delete(CRD, crd["metadata"]["name"])  # type: ignore[index] # JSON
         fenced.declare()
         assert fenced.world.jobq("bootstrap", "--apply", kubeconfig=admin).code == 0
     assert RBAC in fenced.refusal("researcher", outside)

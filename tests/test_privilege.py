@@ -124,7 +124,7 @@ def deleted_meanwhile(world: World) -> None:
     paths = [_path(BY_KIND[ref.group, ref.kind].resource, ref.namespace, ref.name) for ref, _ in mine]
     with world.plane.api() as api:
         for path in paths:
-            api.call("PATCH", path, strip, {"Content-Type": "application/json-patch+json"})  # type: ignore[arg-type]
+            api.call("PATCH", path, strip, {"Content-Type": "application/json-patch+json"})  # type: ignore[arg-type] # a JSON patch is a list
         planned = world.plan()
         assert {change.ref for change in planned.plan.changes} >= {ref for ref, _ in mine if ref.kind != "ConfigMap"}
         for path in paths:

@@ -740,7 +740,7 @@ def test_images_that_cannot_be_had(lab: Lab) -> None:
         lab.log(missing)
     for name in (missing, malformed, empty):
         lab.api.call("DELETE", lab.path("pods", name))
-        until(lambda name=name: not lab.api.succeeds(lab.path("pods", name)))  # type: ignore[misc]
+        until(lambda name=name: not lab.api.succeeds(lab.path("pods", name)))  # type: ignore[misc] # mypy infers no default of a lambda
 
 
 def test_active_deadline(lab: Lab) -> None:

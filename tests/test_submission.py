@@ -36,7 +36,7 @@ def job_of(request: Request, flavor: dict[str, Any] | None = None) -> dict[str, 
 
 
 def container_of(request: Request) -> dict[str, Any]:
-    return job_of(request)["spec"]["template"]["spec"]["containers"][0]  # type: ignore[no-any-return]
+    return job_of(request)["spec"]["template"]["spec"]["containers"][0]  # type: ignore[no-any-return] # JSON
 
 
 def test_flags_over_defaults_over_assumptions() -> None:

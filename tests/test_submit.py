@@ -91,7 +91,7 @@ def misuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 def container(job: Body) -> Body:
     """The one container of a Job."""
-    return job["spec"]["template"]["spec"]["containers"][0]  # type: ignore[no-any-return]
+    return job["spec"]["template"]["spec"]["containers"][0]  # type: ignore[no-any-return] # JSON
 
 
 def ended(stage: Stage, *words: str) -> Run:

@@ -92,7 +92,7 @@ WEAKER: dict[str, set[Code]] = {
 
 def _place(raw: Raw, path: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
     for key in path:
-        raw = raw.get(key) if isinstance(raw, dict) else None  # type: ignore[assignment]
+        raw = raw.get(key) if isinstance(raw, dict) else None  # type: ignore[assignment] # JSON
     return raw
 
 

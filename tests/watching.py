@@ -92,7 +92,7 @@ def order(world: World, **changes: object) -> Order:
         "tenure": Tenure(valid=15, renew=1.0, retry=0.1),
         "fights": Fights,
     }
-    return Order(world.repository.root, **{**usual, **changes})  # type: ignore[arg-type]
+    return Order(world.repository.root, **{**usual, **changes})  # type: ignore[arg-type] # words of many types
 
 
 @contextmanager

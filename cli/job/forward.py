@@ -158,7 +158,7 @@ def _accept(listener: socket.socket, tunnel: _Tunnel) -> None:
 
 
 def _start(work: object, *words: object) -> None:
-    threading.Thread(target=work, args=words, daemon=True).start()  # type: ignore[arg-type]
+    threading.Thread(target=work, args=words, daemon=True).start()  # type: ignore[arg-type] # any function and its own words
 
 
 def _listen(one: Route, otherwise: str) -> Sequence[socket.socket]:

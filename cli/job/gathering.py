@@ -120,7 +120,7 @@ def _more(cluster: Cluster, found: Evidence, events: Sequence[Json], unread: dic
     asked: dict[str, Callable[[], Any]] = {}
     uids = [parts.text(workload, "metadata", "uid"), *_in_trouble(found["pods"])]
     for number, uid in enumerate(filter(None, uids)):
-        asked[f"events {number}"] = lambda uid=uid: _events(cluster, namespace, uid)  # type: ignore[misc]
+        asked[f"events {number}"] = lambda uid=uid: _events(cluster, namespace, uid)  # type: ignore[misc] # mypy infers no default of a lambda
     if parts.holds(workload, "Evicted") and not found["pods"]:
         fields = "involvedObject.kind=Pod,reason=FailedScheduling"
         asked["events of former pods"] = lambda: _former(cluster, namespace, fields, parts.name(found["job"]))

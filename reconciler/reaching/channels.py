@@ -47,7 +47,7 @@ def open_channels(
     web = WebSocket(skip_utf8_validation=True)
     try:
         said = [f"{key}: {value}" for key, value in headers]
-        web.connect(  # type: ignore[no-untyped-call]
+        web.connect(  # type: ignore[no-untyped-call] # websocket-client has no types
             url, socket=connected, header=said, subprotocols=[protocol], suppress_origin=True, timeout=seconds
         )
     except WebSocketBadStatusException as error:
@@ -109,7 +109,7 @@ class Channels:
         try:
             self._flush()
             for _ in range(_FRAMES):
-                frame: ABNF = self._web.recv_frame()  # type: ignore[no-untyped-call]
+                frame: ABNF = self._web.recv_frame()  # type: ignore[no-untyped-call] # as above
                 self._heard = time.monotonic()
                 yield from self._taken(frame)
                 if self._closed:

@@ -147,7 +147,7 @@ class Login:
 
 def _is_terminal(stream: object) -> bool:
     try:
-        return bool(stream.isatty())  # type: ignore[attr-defined]
+        return bool(stream.isatty())  # type: ignore[attr-defined] # whatever stands for a stream
     except (AttributeError, ValueError):  # there is none, or it is closed
         return False
 

@@ -174,7 +174,7 @@ def _await_kueue(place: Place, running: Processes, api: Api) -> None:
     _create(running, api, services)
     for service in services:
         path = f"/apis/{service['spec']['group']}/{service['spec']['version']}"
-        running.until(f"{path} is served", lambda path=path: api.succeeds(path))  # type: ignore[misc]
+        running.until(f"{path} is served", lambda path=path: api.succeeds(path))  # type: ignore[misc] # mypy infers no default of a lambda
 
 
 def _serve_crds(running: Processes, api: Api, crds: Sequence[Document]) -> None:
@@ -229,7 +229,7 @@ def _create_when_admitted(running: Processes, api: Api, found: Sequence[Document
     """Create Kueue's objects; its webhook may need a moment after Kueue says it is ready."""
     for document in found:
         name = f"{document['kind']} {document['metadata']['name']} is accepted"
-        running.until(name, lambda document=document: _admitted(api, document))  # type: ignore[misc]
+        running.until(name, lambda document=document: _admitted(api, document))  # type: ignore[misc] # mypy infers no default of a lambda
 
 
 def _admitted(api: Api, document: Document) -> bool:
