@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -140,14 +141,19 @@ def test_watches_that_end(api_plane: Plane, tmp_path: Path) -> None:
 
 def test_all_projects_as_they_change(api_plane: Plane, tmp_path: Path) -> None:
     """A member's projects by two watches each, an administrator's all by two together; a deleted job has its place."""
-    members = [{"user": "ada@example.org", "role": "researcher"}]
+    person = f"{uuid.uuid4().hex[:8]}@example.org"  # a member of these two alone
+    members = [{"user": person, "role": "researcher"}]
     one, other = (raise_project(api_plane, tmp_path, members=members) for _ in range(2))
     made(one, ["first"])
     viewers = {
-        "member": ("json", one.kubeconfig("ada@example.org")),
-        "lines": ("text", one.kubeconfig("ada@example.org")),
+        "member": ("json", one.kubeconfig(person)),
+        "lines": ("text", one.kubeconfig(person)),
         "admin": ("json", api_plane.kubeconfig),
     }
+
+    def lines() -> list[list[str]]:
+        return [line.split() for line in (tmp_path / "lines").read_text().splitlines()]
+
     start = api_plane.mark()
     processes = []
     for name, (form, kubeconfig) in viewers.items():
@@ -168,18 +174,18 @@ def test_all_projects_as_they_change(api_plane: Plane, tmp_path: Path) -> None:
     try:
         seen = partial(_told_of, tmp_path, {one.project, other.project})
         assert eventually(lambda: all(seen(name) == ["first"] for name in ("member", "admin")))
+        assert eventually(lambda: [one.project, "first"] in [words[:2] for words in lines()])
         made(other, ["second"])
         one.admin.delete(JOB, "first", namespace=one.project)
         all_of_it = ["first", "first deleted", "second"]
         assert eventually(lambda: all(sorted(seen(name)) == all_of_it for name in ("member", "admin")))
-        gone = [one.project, "first", "deleted"]
-        assert eventually(lambda: gone in [line.split()[:3] for line in (tmp_path / "lines").read_text().splitlines()])
+        assert eventually(lambda: [one.project, "first", "deleted"] in [words[:3] for words in lines()])
     finally:
         for process in processes:
             process.terminate()
             process.wait(30)
     watches = [one for one in api_plane.requests(start, user_agent="jobq/") if one.verb == "watch"]
-    found = Counter((one.user == "ada@example.org", one.resource, one.namespace) for one in watches)
+    found = Counter((one.user == person, one.resource, one.namespace) for one in watches)
     mine = {(True, kind, place.project): 2 for kind in ("jobs", "workloads") for place in (one, other)}
     assert found == mine | {(False, kind, ""): 1 for kind in ("jobs", "workloads")}
 
