@@ -140,6 +140,8 @@ class Effect:
     """What -> how many, in the order in which it is said: ``{"running": 3}``. No part of what is approved."""
     refs: Sequence[ObjectRef] = ()
     """The objects whose change brings it about."""
+    way_out: str = ""
+    """What to do about it, where somebody should. It may name the project's own objects: no part of what is folded."""
 
     def __str__(self) -> str:
         return sentence(self.kind, self.text, [self.project] if self.project else [], self.people, self.counts)

@@ -103,8 +103,9 @@ def _line(text: str) -> str:
 
 def _effect_lines(plan: Plan) -> Iterator[str]:
     marks = {Weight.DISRUPTIVE: "!", Weight.WARNING: "warning:", Weight.INFO: " "}
-    for weight, text in fold_effects(plan.effects):
+    for weight, text, way_out in fold_effects(plan.effects):
         yield _line(f"{marks[weight]} {text}")
+        yield from _way_out(way_out)
     if plan.effects:
         yield ""
 
@@ -113,11 +114,16 @@ def _refusal_lines(verdict: Verdict) -> Iterator[str]:
     for refusal in verdict.refusals:
         place = f"{refusal.project}: " if refusal.only else ""
         yield _line(f"refused: {place}{refusal.text}")
-        yield _line(f"  way out: {refusal.way_out}")
+        yield from _way_out(refusal.way_out)
     for notice in verdict.notices:
         yield f"note: {notice}"
     if verdict.refusals or verdict.notices:
         yield ""
+
+
+def _way_out(text: str) -> Iterator[str]:
+    if text:
+        yield _line(f"  way out: {text}")
 
 
 def _change_lines(changes: Sequence[Change]) -> Iterator[str]:
@@ -201,6 +207,7 @@ def _effect_data(effect: Effect) -> dict[str, Any]:
         "people": list(effect.people),
         "counts": dict(effect.counts),
         "objects": [str(ref) for ref in effect.refs],
+        "wayOut": effect.way_out,
     }
 
 

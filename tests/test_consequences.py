@@ -262,6 +262,8 @@ def test_foreign_quota_and_defaults(world: World) -> None:
             assert [text.split(":")[0] for text in defaults] == ["vision", "vision"]
             assert "WorkloadPriorityClass default" in defaults[0]
             assert "PriorityClass everyday" in defaults[1]
+            [way_out] = [effect.way_out for effect in report.plan.effects if effect.kind is EffectKind.FOREIGN_QUOTA]
+            assert way_out.endswith(": kubectl delete resourcequota -n vision extra")
     finally:
         world.admin.delete(POD_PRIORITY_CLASS, "everyday")
         world.admin.delete(PRIORITY_CLASS, "default")

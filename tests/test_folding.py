@@ -90,14 +90,26 @@ def test_many_effects_of_all_sorts_stay_within_a_comment() -> None:
     assert len(fold_effects(gained)) == 10
     gained.append(Effect(EffectKind.GAINED, "speech", "no access -> viewer", people=["u10"]))
     assert fold_effects(gained) == [
-        (Weight.INFO, "u0, u1, u2, u3, u4 and 6 more in vision, speech: no access -> viewer")
+        (Weight.INFO, "u0, u1, u2, u3, u4 and 6 more in vision, speech: no access -> viewer", "")
     ]
     paused = [
         Effect(EffectKind.PAUSED, f"p{n}", "paused", Weight.DISRUPTIVE, counts={"running": n, "waiting": 1})
         for n in range(4)
     ]
-    assert fold_effects(paused) == [(Weight.DISRUPTIVE, "p0, p1, p2, p3: paused (6 running, 4 waiting)")]
+    assert fold_effects(paused) == [(Weight.DISRUPTIVE, "p0, p1, p2, p3: paused (6 running, 4 waiting)", "")]
     assert len(fold_effects(paused[:3])) == 3
+
+
+def test_way_out_of_many() -> None:
+    """What many projects meet shows the way out of one of them, and says so; what one meets shows its own."""
+    guests = [
+        Effect(EffectKind.FOREIGN_ACCESS, f"p{n}", "guests", way_out=f"kubectl delete rolebinding -n p{n} guests")
+        for n in range(4)
+    ]
+    assert fold_effects(guests) == [
+        (Weight.INFO, "p0, p1, p2, p3: guests", "for example kubectl delete rolebinding -n p0 guests")
+    ]
+    assert fold_effects(guests[3:]) == [(Weight.INFO, "p3: guests", "kubectl delete rolebinding -n p3 guests")]
 
 
 SELECTORS: list[dict[str, Any]] = [

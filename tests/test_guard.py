@@ -333,8 +333,9 @@ def test_held(repaired: World) -> None:
     assert "in sync" not in summary(again)
     assert repaired.reconcile(date(2027, 1, 19)).plan.changes
     assert not may_run_jobs(repaired, "lee@example.org")
-    [past] = [str(e) for e in repaired.plan(date(2027, 1, 19)).plan.effects if e.kind == "held"]
-    assert "2027-01-18 is past, and ignored" in past
+    [past] = [effect for effect in repaired.plan(date(2027, 1, 19)).plan.effects if effect.kind == "held"]
+    assert "2027-01-18 is past, and ignored" in str(past)
+    assert past.way_out == "kubectl annotate namespace vision jobq.io/hold-until-"
 
 
 @pytest.mark.parametrize("said", ["tomorrow", "2027-02-30", "20270114", "", "2027-01-14T10:00:00Z"])

@@ -1,6 +1,7 @@
 """What another manager does to our objects, on a real API server: what of it is drift, and that it is taken back."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -264,14 +265,21 @@ def test_deed(world: World, done: Deed) -> None:
 
 
 def test_foreign_access(world: World) -> None:
-    """A binding of another name in a project is nobody's drift: reported with role and people, and left alone."""
+    """A binding of another name in a project is nobody's drift: reported with role and people, and left alone.
+
+    The command that takes it away does, whatever its name would say to a shell.
+    """
     world.repository.declare(project("vision"))
     world.reconcile()
-    world.kubectl("create", "rolebinding", "-n", "vision", "guests", "--clusterrole=admin", "--user=eve")
+    name = "guests; echo $(id)"
+    world.kubectl("create", "rolebinding", "-n", "vision", name, "--clusterrole=admin", "--user=eve")
     report = world.plan()
     assert changed(report) == []
-    told = [str(effect) for effect in report.plan.effects]
-    assert told == ["vision: foreign access, left alone: RoleBinding guests gives admin to eve"]
+    [effect] = report.plan.effects
+    assert str(effect) == f"vision: foreign access, left alone: RoleBinding {name} gives admin to eve"
+    kubectl, *words = shlex.split(effect.way_out.partition("; else ")[2])
+    assert (kubectl, f'"{name}" deleted' in world.kubectl(*words)) == ("kubectl", True)
+    assert world.plan().plan.effects == ()
 
 
 def test_project_label_removed(world: World) -> None:

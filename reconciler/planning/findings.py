@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from shlex import quote
 
 from reconciler.compare import Comparison, homeless_entries, is_ours, project_namespaces
 from reconciler.comparing.holdings import storage_size
@@ -124,13 +125,12 @@ def _fences(notes: Mapping[str, Body]) -> Iterator[Effect]:
         return  # no cluster was asked
     version = notes[CLUSTER_NOTE].get("data", {}).get("policies", "none")
     if version == "none":
-        text = "no admission policies are installed: members can run jobs outside the queue (jobq bootstrap --apply)"
-        yield Effect(EffectKind.UNFENCED, "", text, Weight.WARNING)
+        text = "no admission policies are installed: members can run jobs outside the queue"
     elif noted_version(version) < POLICIES_VERSION:
-        text = (
-            f"the admission policies are version {version}, this jobq has {POLICIES_VERSION} (jobq bootstrap --apply)"
-        )
-        yield Effect(EffectKind.UNFENCED, "", text, Weight.WARNING)
+        text = f"the admission policies are version {version}, this jobq has {POLICIES_VERSION}"
+    else:
+        return
+    yield Effect(EffectKind.UNFENCED, "", text, Weight.WARNING, way_out="jobq bootstrap --apply")
 
 
 def _foreign_access(live: Mapping[ObjectRef, Body], settings: Settings) -> Iterator[Effect]:
@@ -142,7 +142,14 @@ def _foreign_access(live: Mapping[ObjectRef, Body], settings: Settings) -> Itera
         if not any(fnmatchcase(ref.name, pattern) for pattern in settings.expected_bindings):
             names = [who_is(subject) for subject in sorted(subjects(body))] or ["nobody"]
             text = f"foreign access, left alone: RoleBinding {ref.name} gives {body['roleRef']['name']}"
-            yield Effect(EffectKind.FOREIGN_ACCESS, homes[ref.namespace], text, Weight.WARNING, names)
+            yield Effect(
+                EffectKind.FOREIGN_ACCESS,
+                homes[ref.namespace],
+                text,
+                Weight.WARNING,
+                names,
+                way_out=f"if it is meant, add it to expectedBindings in jobq.toml; else {_removal(ref)}",
+            )
 
 
 def _foreign_quotas(live: Mapping[ObjectRef, Body]) -> Iterator[Effect]:
@@ -155,7 +162,13 @@ def _foreign_quotas(live: Mapping[ObjectRef, Body]) -> Iterator[Effect]:
                 f"ResourceQuota {ref.name}, which isn't jobq's, limits {', '.join(limited)}:"
                 " pods that Kueue admitted can be refused by it"
             )
-            yield Effect(EffectKind.FOREIGN_QUOTA, homes[ref.namespace], text, Weight.WARNING)
+            way_out = f"let the ClusterQueue alone limit that: {_removal(ref)}"
+            yield Effect(EffectKind.FOREIGN_QUOTA, homes[ref.namespace], text, Weight.WARNING, way_out=way_out)
+
+
+def _removal(ref: ObjectRef) -> str:
+    """The command that takes away somebody's object; names of bindings may hold what a shell would obey."""
+    return f"kubectl delete {ref.kind.lower()} -n {ref.namespace} {quote(ref.name)}"
 
 
 def _kept(comparison: Comparison) -> Iterator[Effect]:
@@ -186,5 +199,5 @@ def _homeless(declaration: Declaration, live: Mapping[ObjectRef, Body]) -> Itera
     """Archived projects whose namespace has lost its labels: what they hold is nobody's to repair or to purge."""
     for ref, name in homeless_entries(live).items():
         if ref.name not in declaration.projects:
-            text = f"namespace {name} has lost jobq's labels: left alone ({relabelling(name, ref.name)})"
-            yield Effect(EffectKind.HOMELESS, ref.name, text, Weight.WARNING)
+            text = f"namespace {name} has lost jobq's labels: left alone"
+            yield Effect(EffectKind.HOMELESS, ref.name, text, Weight.WARNING, way_out=relabelling(name, ref.name))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.model import SOURCE_ANNOTATION
 from reconciler.planned import Change, Effect, EffectKind, Plan, Weight, sentence
@@ -49,7 +50,15 @@ def _people(count: int, verb: str) -> str:
     return f"1 person or group {verb}s" if count == 1 else f"{count:,} people or groups {verb}"
 
 
-def fold_effects(effects: Iterable[Effect]) -> list[tuple[Weight, str]]:
+class Line(NamedTuple):
+    """One effect in words, or many as one; then the way out is that of the first."""
+
+    weight: Weight
+    text: str
+    way_out: str = ""
+
+
+def fold_effects(effects: Iterable[Effect]) -> list[Line]:
     """Each effect in words with its weight; equal ones of many projects, or of many people, are one line."""
     return [line for alike in _grouped(effects) for line in _lines(alike)]
 
@@ -63,17 +72,17 @@ def _grouped(effects: Iterable[Effect], *, people: bool = False) -> list[list[Ef
     return list(groups.values())
 
 
-def _lines(alike: Sequence[Effect]) -> list[tuple[Weight, str]]:
+def _lines(alike: Sequence[Effect]) -> list[Line]:
     """What the same people meet in many projects is one line, and so is what meets too many people to name them."""
     of_some = _grouped(alike, people=True)
     folded = [group for group in of_some if len(group) > MOST_ALIKE]
     rest = [effect for group in of_some if len(group) <= MOST_ALIKE for effect in group]
     if len(rest) > MOST_PEOPLE:
         folded, rest = [*folded, rest], []
-    return [*map(_as_one, folded), *((effect.weight, str(effect)) for effect in rest)]
+    return [*map(_as_one, folded), *(Line(effect.weight, str(effect), effect.way_out) for effect in rest)]
 
 
-def _as_one(group: Sequence[Effect]) -> tuple[Weight, str]:
+def _as_one(group: Sequence[Effect]) -> Line:
     first = group[0]
     projects = list(dict.fromkeys(effect.project for effect in group if effect.project))
     people = list(dict.fromkeys(who for effect in group for who in effect.people))
@@ -81,7 +90,8 @@ def _as_one(group: Sequence[Effect]) -> tuple[Weight, str]:
     for effect in group:
         for what, number in effect.counts.items():
             counts[what] = counts.get(what, 0) + number
-    return first.weight, sentence(first.kind, first.text, projects, people, counts)
+    way_out = first.way_out and f"for example {first.way_out}" if len(projects) > 1 else first.way_out
+    return Line(first.weight, sentence(first.kind, first.text, projects, people, counts), way_out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,9 @@ def hold_effects(holds: Sequence[Hold], comparison: Comparison, today: date) -> 
     """Each hold in words, and who keeps access by it that git has withdrawn. ``comparison`` has the held projects."""
     for hold in holds:
         if not hold.holds(today):
-            text = f"{HOLD_UNTIL} {hold.said} is past, and ignored: kubectl annotate ns {hold.namespace} {HOLD_UNTIL}-"
-            yield Effect(EffectKind.HELD, hold.project, text)
+            text = f"{HOLD_UNTIL} {hold.said} is past, and ignored"
+            way_out = f"kubectl annotate namespace {hold.namespace} {HOLD_UNTIL}-"
+            yield Effect(EffectKind.HELD, hold.project, text, way_out=way_out)
             continue
         counts = {"differing from git": count} if (count := _differing(hold, comparison)) else {}
         yield Effect(EffectKind.HELD, hold.project, _told(hold, today), Weight.WARNING, counts=counts)
