@@ -190,7 +190,7 @@ Timestamps = Annotated[bool, Option("--timestamps", help="Each line's time in fr
 TreePath = Annotated[Path, Argument(metavar="[PATH]", help="Work tree of the projects repository.")]
 Repo = Annotated[Path, Option("--repo", metavar="DIR", help="The projects repository.")]
 Ref = Annotated[str, Option("--ref", metavar="REV", help="Commit, branch or tag to read.")]
-ExitCode = Annotated[bool, Option("--exit-code", help="Exit 3 where changes are pending.")]
+ExitCode = Annotated[bool, Option("--exit-code", help="Exit 3 where changes are pending; a hold keeps its own back.")]
 Approved = Annotated[str, Option("--approved", metavar="DIGEST", help="Approve what the plan of this digest disrupts.")]
 Digest = Annotated[str, Argument(metavar="DIGEST", help="The digest that a refused plan shows.")]
 Only = Annotated[str, Option("--only", metavar="PROJECT,...", help="Only these projects: all others stay as they are.")]

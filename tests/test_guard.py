@@ -331,6 +331,10 @@ def test_held(repaired: World) -> None:
     assert again.plan.changes == ()
     assert summary(again).endswith(" unchanged, 1 on hold")
     assert "in sync" not in summary(again)
+    assert exit_code(repaired.plan(date(2027, 1, 18)), pending=True) == Exit.DONE
+    [held] = [effect for effect in again.plan.effects if effect.kind == "held"]
+    assert held.counts["differing from git"] > 0
+    assert exit_code(repaired.plan(date(2027, 1, 19)), pending=True) == Exit.PENDING
     assert repaired.reconcile(date(2027, 1, 19)).plan.changes
     assert not may_run_jobs(repaired, "lee@example.org")
     [past] = [effect for effect in repaired.plan(date(2027, 1, 19)).plan.effects if effect.kind == "held"]
