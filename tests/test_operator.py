@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.operator.digests import digest_of
 from reconciler.documents import read_template
+from reconciler.errors import UsageError
 from tests.controlplane.plane import ROOT
 from tests.repository import Repository, project, scrubbed
 from tests.run import Run
@@ -112,6 +114,23 @@ def test_plan_offline(repository: Repository) -> None:
     changes = on(repository, "plan", "--offline", "-o", "json").json["changes"]
     assert {change["action"] for change in changes} == {"create"}
     assert on(repository, "plan", "--offline", "--exit-code").code == 3
+
+
+@pytest.mark.parametrize(
+    "words", ["yes", "3f9a2c71d04be85", "3f9a2c71d04be8567", "3F9A2C71D04BE856", "3f9a2c71d04be856\n"]
+)
+def test_no_digest(words: str) -> None:
+    """What can't be a plan's digest is no approval that went stale, but a slip of whoever typed it."""
+    with pytest.raises(UsageError, match="is no digest of a plan"):
+        digest_of(words)
+
+
+def test_approved_no_digest(repository: Repository) -> None:
+    """It is refused before anything is read or asked, with the form that is meant."""
+    for more in ([], ["--watch"]):
+        run = on(repository, "reconcile", "--approved", "yes", *more)
+        hint = "hint: 16 of the characters 0-9 and a-f, as a refused plan shows them: jobq plan\n"
+        assert (run.code, run.err) == (2, f"error: 'yes' is no digest of a plan\n{hint}")
 
 
 def test_uncommitted_is_told(repository: Repository) -> None:

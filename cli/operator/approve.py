@@ -1,18 +1,15 @@
 """``jobq approve``: an admin's yes to what a plan disrupts."""
 
-import re
-
 from cli import clock, console, options
 from cli.catalogue import who_am_i
 from cli.connection import connect
+from cli.operator.digests import digest_of
 from reconciler.administration import approve as stage
-from reconciler.errors import UsageError
 from reconciler.notes import APPROVAL_DAYS
 
 EXAMPLES = """
   jobq approve 3f9a2c71d04be856
 """
-_DIGEST = re.compile("[0-9a-f]{16}")
 
 
 def approve(digest: options.Digest, *, kubeconfig: options.Kubeconfig = "", context: options.Context = "") -> None:
@@ -21,8 +18,7 @@ def approve(digest: options.Digest, *, kubeconfig: options.Kubeconfig = "", cont
     It is noted in the cluster with your own rights and name, and holds for some days. Only who may write there can
     approve: an admin, and never the reconciler itself.
     """
-    if not _DIGEST.fullmatch(digest):
-        raise UsageError(f"{digest!r} is no digest of a plan", hint="a refused plan shows it: 16 characters")
+    digest = digest_of(digest)
     cluster = connect(kubeconfig=kubeconfig, context=context)
     standing = stage.approve(cluster, digest, who_am_i(cluster).name, clock.now())
     mine = next(each for each in standing if each.digest == digest)

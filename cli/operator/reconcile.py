@@ -8,6 +8,7 @@ import typer
 from cli import clock, options
 from cli.connection import connect
 from cli.operator.declared import named, read_commit
+from cli.operator.digests import digest_of
 from cli.operator.shown import exit_code, show
 from cli.operator.stopping import stopped_by_signals
 from reconciler.apply import WORKERS
@@ -43,7 +44,7 @@ def reconcile(
     context: options.Context = "",
 ) -> None:
     """Make the cluster what the commit says. Running it again changes nothing; interrupted, it goes on."""
-    terms = Terms(approved=approved, rewind=rewind, allow_older=allow_older, only=named(only))
+    terms = Terms(approved=approved and digest_of(approved), rewind=rewind, allow_older=allow_older, only=named(only))
     if watch:
         from cli.operator import watching  # noqa: PLC0415 - only who watches needs it
 
