@@ -28,10 +28,15 @@ _REAL = {"plane", "api_plane", "whole_plane"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test on a control plane that fails is run once more; the end of the run shows how it failed at first."""
+    """A test on a control plane that fails is run once more; the end of the run shows how it failed at first.
+
+    Those of one file are run by one worker, so that what they share is set up once.
+    """
     for item in items:
         if _REAL & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.flaky(reruns=1))
+            if not item.get_closest_marker("xdist_group"):
+                item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

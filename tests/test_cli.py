@@ -370,16 +370,14 @@ def test_list_mine_and_everywhere(stage: Stage) -> None:
 
 def test_names_of_jobs(stage: Stage) -> None:
     """A whole name, a unique beginning of one of mine, or the latest of mine."""
-    first, second = (
-        submitted(stage, "--name", "pick-a", "--", "true"),
-        submitted(stage, "--name", "pick-b", "--", "true"),
-    )
-    assert stage.jobq("wait", "pick-a").code == 0
-    assert first in stage.jobq("wait", "pick-a").err
-    ambiguous = stage.jobq("wait", "pick")
+    pick = f"pick-{uuid.uuid4().hex[:4]}"
+    first, second = (submitted(stage, "--name", f"{pick}-{part}", "--", "true") for part in "ab")
+    assert stage.jobq("wait", f"{pick}-a").code == 0
+    assert first in stage.jobq("wait", f"{pick}-a").err
+    ambiguous = stage.jobq("wait", pick)
     assert (ambiguous.code, f"{first}, {second}" in ambiguous.err) == (2, True)
     assert stage.jobq("wait", "nowhere", first).code == 102
-    others = stage.jobq("wait", "pick-a", user="lee@example.org", groups=["oidc:guests"])
+    others = stage.jobq("wait", f"{pick}-a", user="lee@example.org", groups=["oidc:guests"])
     assert (others.code, f"did you mean {first}?" in others.err) == (102, True)
     assert "you have no jobs" in stage.jobq("logs", "@latest", user="lee@example.org", groups=["oidc:guests"]).err
 

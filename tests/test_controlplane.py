@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -170,7 +171,7 @@ def up(directory: Path) -> str:
 
 def test_kueue_admits_and_fake_nodes_play_what_a_pod_is_annotated_with(plane: Plane) -> None:
     """One job succeeds, one fails with its exit code, one never gets its image."""
-    namespace = "controlplane-stories"
+    namespace = f"stories-{uuid.uuid4().hex[:8]}"
     labels = {"jobq.io/cluster-queue": "fake-shared", "kueue.x-k8s.io/managed-namespace": "true"}
     stories = {"good": ("x:1", {}), "bad": ("x:1", {"fake.jobq.io/exit-code": "3"}), "gone": ("x:missing", {})}
     with plane.api() as api:

@@ -476,9 +476,9 @@ def runner(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     assert "Traceback" not in found.said()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def lab(runner: Runner) -> Iterator[Lab]:
-    """A namespace, ready for pods."""
+    """A new namespace, ready for pods."""
     with runner.plane.api() as api:
         name = f"runner-{uuid.uuid4().hex[:6]}"
         api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
@@ -826,8 +826,8 @@ def by_client(lab: Lab, *asked: dict[str, object]) -> list[dict[str, Any]]:
 
 def test_commands_in_a_container(lab: Lab) -> None:
     """A command runs where the container does, with its variables, its directory, its input and its exit code."""
-    name = lab.run("echo here > mark; exec sleep 60", workingDir="/data", env=[{"name": "A", "value": "1"}])
-    lab.running(name)
+    name = lab.run("echo here > mark; echo up; exec sleep 60", workingDir="/data", env=[{"name": "A", "value": "1"}])
+    until(lambda: "running" in lab.main(name)["state"] and lab.log(name))
     large = "".join(map(chr, range(128))) * 10_000
     shell, cat, unknown, terminal = by_client(
         lab,

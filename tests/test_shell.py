@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,20 +146,21 @@ def queued_pod(stage: Stage, name: str, command: str, *, group: str = "") -> Non
 
 def test_pods_without_a_job(real: Stage) -> None:
     """A pod in the queue, and a group of them, have logs, shells and ports as Jobs do, and ends."""
-    queued_pod(real, "alone", "echo up; echo mine > /tmp/mark; exec sleep 600")
-    queued_pod(real, "pair-a", "echo first", group="pair")
-    queued_pod(real, "pair-b", "sleep 1; echo second", group="pair")
-    run = real.jobq("logs", "-f", "pair")
+    alone, pair = (f"{name}-{uuid.uuid4().hex[:4]}" for name in ("alone", "pair"))
+    queued_pod(real, alone, "echo up; echo mine > /tmp/mark; exec sleep 600")
+    queued_pod(real, f"{pair}-a", "echo first", group=pair)
+    queued_pod(real, f"{pair}-b", "sleep 1; echo second", group=pair)
+    run = real.jobq("logs", "-f", pair)
     assert (run.code, sorted(run.out.splitlines())) == (0, ["[a] first", "[b] second"]), run.err
-    assert "pair: Succeeded" in run.err
-    assert real.jobq("logs", "--pod", "pair-b", "pair").out == "second\n"
-    assert "its pods have no index" in real.jobq("logs", "--index", "0", "pair").err
-    assert "pair doesn't run any more: it is Succeeded" in real.jobq("shell", "pair").err
-    until(lambda: real.jobq("logs", "alone").out == "up\n")
-    assert real.jobq("shell", "alone", "--", "sh", "-c", "cat /tmp/mark").out == "mine\n"
-    with forwarding(real, "alone", ":80") as (_, local):
+    assert f"{pair}: Succeeded" in run.err
+    assert real.jobq("logs", "--pod", f"{pair}-b", pair).out == "second\n"
+    assert "its pods have no index" in real.jobq("logs", "--index", "0", pair).err
+    assert f"{pair} doesn't run any more: it is Succeeded" in real.jobq("shell", pair).err
+    until(lambda: real.jobq("logs", alone).out == "up\n")
+    assert real.jobq("shell", alone, "--", "sh", "-c", "cat /tmp/mark").out == "mine\n"
+    with forwarding(real, alone, ":80") as (_, local):
         assert local
-    real.admin.delete(POD, "alone", namespace=real.project)
+    real.admin.delete(POD, alone, namespace=real.project)
 
 
 def test_viewer_has_no_shell(real: Stage, sleeper: str) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -250,7 +251,7 @@ def test_env_files_secrets_and_shared_memory(real: Stage) -> None:
     """Flags come before files, files before Secrets' variables; Secrets are files where a path is named."""
     secret = {"API_KEY": "from-secret", "OTHER": "o"}
     body = {"metadata": {"name": "keys", "namespace": real.project}, "stringData": secret}
-    real.admin.create(SECRET, {"apiVersion": "v1", "kind": "Secret", **body})
+    real.admin.apply(SECRET, {"apiVersion": "v1", "kind": "Secret", **body})
     first = write(real, "a.env", b"\xef\xbb\xbfexport API_KEY='$(id) 5$$'\r\nTWO=\"x\r\ny\"\r\nLAST=a\r\n")
     second = write(real, "b.env", "LAST=b\nFLAG=file\n")
     show = 'printf "%s|" "$API_KEY" "$OTHER" "$TWO" "$LAST" "$FLAG" "$(cat /keys/OTHER)"; echo x > /dev/shm/x'
@@ -619,11 +620,11 @@ def test_unanswered_files(cluster: Failing, hint: str) -> None:
 def test_a_taken_name_is_drawn_again(real: Stage) -> None:
     """Two submissions never collide."""
     (job,) = dry(real, "--", "true")["objects"]
-    other = {**job, "metadata": {**job["metadata"], "name": f"{job['metadata']['name'][:-5]}other"}}
+    other = {**job, "metadata": {**job["metadata"], "name": f"{job['metadata']['name'][:-5]}{uuid.uuid4().hex[:5]}"}}
     names = iter([sending.Objects(job), sending.Objects(job), sending.Objects(other)])
     cluster = real.admin
     sending.send(cluster, lambda: next(names), real.project)
     with pytest.raises(Conflict) as caught:
         sending.send(cluster, lambda: sending.Objects(job), real.project)
     assert "choose another name" in caught.value.hint
-    assert sending.send(cluster, lambda: next(names), real.project).job["metadata"]["name"].endswith("other")
+    assert sending.send(cluster, lambda: next(names), real.project).job["metadata"]["name"] == other["metadata"]["name"]

@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,7 +87,7 @@ def test_commits_drift_and_silence(world: World) -> None:
         asked = Counter((request.verb, request.resource) for request in world.asked(since))
         assert asked.keys() == {("patch", "leases")}
         assert len(running.passes) == count
-        world.kubectl("label", "namespace", "default", "somebody=else", "--overwrite")
+        world.kubectl("label", "namespace", "default", f"somebody={uuid.uuid4()}", "--overwrite")
         assert eventually(lambda: len(running.passes) > count)
         assert running.settles()
         assert {request.resource for request in world.asked(since)} == {"leases"}
@@ -103,7 +104,7 @@ def test_status_is_no_drift(world: World) -> None:
         for number in range(5):
             patch = json.dumps({"status": {"used": {"count/jobs.batch": str(number)}}})
             world.kubectl("patch", "quota", "jobq", "-n", "vision", "--subresource=status", "--type=merge", "-p", patch)
-        world.kubectl("label", "namespace", "default", "something=real", "--overwrite")
+        world.kubectl("label", "namespace", "default", f"something={uuid.uuid4()}", "--overwrite")
         assert eventually(lambda: len(running.passes) > count)
         assert running.passes[count].why == ["Namespace default changed"]
 

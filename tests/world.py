@@ -181,7 +181,7 @@ def _is_fenced(reconciler: Cluster) -> bool:
 
 
 def clear(plane: Plane) -> None:
-    """Remove all namespaces but the system's, with all that projects have in them; the catalogue, notes, approvals."""
+    """Remove all namespaces but the system's, with all of projects in them; catalogue, notes, approvals, Lease."""
     with plane.api() as api:
         names = [item["metadata"]["name"] for item in api.call("GET", "/api/v1/namespaces")["items"]]
     _remove(plane, [name for name in names if name not in _OTHERS])
@@ -199,6 +199,8 @@ def _remove(plane: Plane, namespaces: Sequence[str]) -> None:
         api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps?labelSelector=app.kubernetes.io/managed-by=jobq")
         with suppress(Refused):
             api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps/jobq.approval")
+        with suppress(Refused):
+            api.call("DELETE", "/apis/coordination.k8s.io/v1/namespaces/jobq-system/leases/jobq-reconciler")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: remove_namespace(plane, name), namespaces))
 
