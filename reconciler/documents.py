@@ -400,16 +400,16 @@ def _events(text: str) -> Iterator[Any]:
 def _read_yaml(source: _Source, events: Iterator[Any] | None = None) -> list[Document]:
     """At least one document; the only one has failed where the text can't be parsed."""
     reading = _Reading(source, _events(source.text) if events is None else events)
+    documents = reading.documents
     try:
-        documents = list(reading.documents())
-    except _Halt as halt:
-        return [_failed([*reading.problems, halt.problem], source.path)]
-    except YAMLError as error:
-        problem = _syntax_problem(error, source)
-        told = any(
-            known.origin.line == problem.origin.line and known.origin <= problem.origin for known in source.problems
+        reading.read()
+    except (_Halt, YAMLError) as error:
+        known = [problem for document in documents for problem in document.problems] + reading.problems
+        last = error.problem if isinstance(error, _Halt) else _syntax_problem(error, source)
+        told = not isinstance(error, _Halt) and any(
+            problem.origin.line == last.origin.line and problem.origin <= last.origin for problem in source.problems
         )
-        return [_failed([*reading.problems, *([] if told else [problem])], source.path)]
+        return [_failed([*known, *([] if told else [last])], source.path)]
     if documents and reading.problems:  # noted behind the last one: a second document
         documents[-1] = replace(documents[-1], problems=[*documents[-1].problems, *reading.problems])
     return documents or [Document(None, {(): Origin(source.path, 1, 1)}, problems=source.problems)]
@@ -446,12 +446,15 @@ class _Reading:
     def __init__(self, source: _Source, events: Iterator[Any]) -> None:
         self.source = source
         self.events = events
+        self.documents: list[Document] = []
+        """What was read."""
         self.problems: list[Problem] = list(source.problems)
+        """What is wrong and belongs to none of them yet."""
         self.hidden = sorted((problem.origin.line, problem.origin.column) for problem in source.problems)
         self.tabs = _tab_indents(source.text)
         self.depth = 0
 
-    def documents(self) -> Iterator[Document]:
+    def read(self) -> None:
         """Raises: _Halt, YAMLError."""
         starts = (event for event in self.events if isinstance(event, DocumentStartEvent))
         for count, start in enumerate(starts):
@@ -460,7 +463,7 @@ class _Reading:
                 return
             if start.version or start.tags:
                 self._note(start, "a directive (%) stands before this document", "delete it")
-            yield self._document()
+            self.documents.append(self._document())
 
     def _document(self) -> Document:
         self.places: dict[Path, Origin] = {}

@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from reconciler.errors import ClusterError, Conflict, Unreachable
+from reconciler.errors import ClusterError, Conflict, Forbidden, Unreachable
 
 READ_SECONDS = 10.0
 WRITE_SECONDS = 60.0
+FENCE = "may write only in namespaces labelled"
+"""What the policy jobq-reconciler-namespaced says; it sees a Namespace's label a moment after that was written."""
 _TRIES = 4
 T = TypeVar("T")
 
@@ -39,6 +41,6 @@ def _pause(error: ClusterError, attempt: int) -> float | None:
         return 0.2 * attempt  # somebody else wrote at the same moment
     if error.retry_after is not None:
         return error.retry_after
-    if error.may_pass or isinstance(error, Unreachable):
+    if error.may_pass or isinstance(error, Unreachable) or (isinstance(error, Forbidden) and FENCE in str(error)):
         return 0.3 * attempt
     return None

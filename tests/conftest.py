@@ -20,8 +20,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
+# The same examples on every machine; `--hypothesis-profile=search` looks for others.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", parent=settings.get_profile("steady"), derandomize=False, max_examples=2000)
+settings.load_profile("steady")
 
 _REAL = {"plane", "api_plane", "whole_plane"}
 """What tests have that meet programs with clocks of their own: a busy machine may once make them late."""

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reconciler.documents import MAX_BYTES, MAX_PROBLEMS, Document, bounded, dump, read, read_template, read_toml
@@ -361,6 +361,7 @@ def test_what_is_written_is_read(value: dict[str, Any]) -> None:
 
 
 @given(st.binary(max_size=200) | st.text("a1:-?,[]{}&*!|>'\"%@` #\n\t~\\xu0", max_size=60).map(str.encode))
+@example(b">\n\0")
 def test_nothing_breaks_the_reader(data: bytes) -> None:
     """Any bytes whatever are a mapping or a problem whose place lies in the file; so for TOML."""
     for document in (read(data, "a"), read_toml(data, "a")):

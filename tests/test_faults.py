@@ -20,6 +20,7 @@ from reconciler.comparing.ownership import project_of
 from reconciler.errors import ClusterError
 from reconciler.kinds import BY_KIND, LOCAL_QUEUE, PROJECT_KINDS
 from reconciler.kube import KubeCluster, connect
+from reconciler.patience import FENCE
 from reconciler.planned import Report
 from reconciler.terms import Terms
 from tests import proxy as spoilt
@@ -155,6 +156,7 @@ TROUBLES = [
     Trouble("500", each_once, spoilt.refuse(500, "etcdserver: leader changed")),
     Trouble("503", each_once, spoilt.refuse(503)),
     Trouble("504", each_once, spoilt.refuse(504)),
+    Trouble("policy that hasn't seen a label yet", each_once, spoilt.refuse(403, f"the reconciler {FENCE} x=y")),
     # one object of one project
     Trouble("422", just(one_object), spoilt.refuse(422), Exit.PARTLY),
     Trouble("403", just(one_object), spoilt.refuse(403), Exit.PARTLY),

@@ -40,6 +40,7 @@ from reconciler.kinds import (
     WORKLOAD,
 )
 from reconciler.kube import KubeCluster, _path, connect
+from reconciler.patience import FENCE
 from reconciler.planned import Weight
 from reconciler.terms import Terms
 from tests.controlplane.kueue import USER as KUEUE
@@ -1048,7 +1049,9 @@ def test_admin_opens(fenced: Fenced) -> None:
     fenced.admin.create(NAMESPACE, lost)
     try:
         assert fenced.refusal("reconciler", apply(namespace(name, labels=privileged))) == YES
-        assert NAMESPACED in fenced.refusal("reconciler", apply(ours(plain("ServiceAccount", namespace=name))))
+        unlabelled = fenced.refusal("reconciler", apply(ours(plain("ServiceAccount", namespace=name))))
+        assert NAMESPACED in unlabelled
+        assert FENCE in unlabelled, "told by its words, and tried again where the label has just been written"
         assert NAMESPACES in fenced.refusal("reconciler", apply(namespace(name, labels={"jobq.io/project": "x"})))
     finally:
         fenced.admin.delete(NAMESPACE, name)
