@@ -3,7 +3,9 @@
 import http.client
 import json
 import ssl
+import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -12,6 +14,7 @@ Document = dict[str, Any]
 """One Kubernetes object as plain JSON values."""
 
 TIMEOUT_SECONDS: Final = 15.0
+TRIES: Final = 10
 CREATED: Final = frozenset({200, 201, 202})
 
 
@@ -42,21 +45,32 @@ class Api:
             OSError: no answer.
         """
         content = None if body is None else json.dumps(body).encode()
+        asked = partial(self._ask, method, path, content, {"Content-Type": "application/json", **headers})
+        answer, text = asked()
+        for _ in range(TRIES):
+            if answer.status != http.client.TOO_MANY_REQUESTS:
+                break
+            time.sleep(1)  # a server that has much to do, or whose store of a kind begins anew
+            answer, text = asked()
+        is_json = answer.headers.get_content_type() == "application/json"
+        value: Any = json.loads(text) if is_json else text.decode(errors="replace")
+        if answer.status not in CREATED:
+            raise Refused(answer.status, f"{method} {path}: {value['message'] if is_json else value}")
+        return value
+
+    def _ask(
+        self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
         try:
-            self._connection.request(method, path, content, {"Content-Type": "application/json", **headers})
+            self._connection.request(method, path, content, headers)
             answer = self._connection.getresponse()
-            text = answer.read()
+            return answer, answer.read()
         except http.client.HTTPException as error:
             self._connection.close()
             raise ConnectionError(f"{method} {path}: {error!r}") from error
         except OSError:
             self._connection.close()
             raise
-        is_json = answer.headers.get_content_type() == "application/json"
-        value: Any = json.loads(text) if is_json else text.decode(errors="replace")
-        if answer.status not in CREATED:
-            raise Refused(answer.status, f"{method} {path}: {value['message'] if is_json else value}")
-        return value
 
     def create(self, document: Document) -> Document:
         """Create the object; the answer.
