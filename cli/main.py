@@ -42,10 +42,14 @@ Panels = Mapping[str, Mapping[str, Entry]]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The commands of a group, by the panels in which help shows them. ``aliases`` lead to names."""
+    """The commands of a group, by the panels in which help shows them. ``aliases`` lead to names.
+
+    ``elsewhere`` says what other tools call a command, separated by blanks: whoever types that is told ours.
+    """
 
     panels: Panels
     aliases: Mapping[str, str]
+    elsewhere: Mapping[str, str]
 
     @property
     def entries(self) -> Mapping[str, Entry]:
@@ -56,6 +60,14 @@ class Table:
         """The name that a word stands for, and its entry."""
         name = self.aliases.get(word, word)
         return name, self.entries.get(name)
+
+    def meant(self, word: str) -> str:
+        """The command that an unknown word may have meant, or ``""``."""
+        import difflib  # noqa: PLC0415 - 10 ms that only a mistake needs
+
+        known = {theirs: name for name, words in self.elsewhere.items() for theirs in words.split()}
+        near = difflib.get_close_matches(word, [*self.entries, *self.aliases], n=1)
+        return known.get(word) or next(iter(near), "")
 
 
 PROJECT = Table(
@@ -71,6 +83,7 @@ PROJECT = Table(
         },
     },
     {},
+    {"list": "ls get", "select": "use set switch", "current": "show status which"},
 )
 COMMANDS = Table(
     {
@@ -102,6 +115,23 @@ COMMANDS = Table(
         },
     },
     {"projects": "project"},
+    {
+        "submit": "run create launch sbatch srun salloc qsub",
+        "list": "ls ps get jobs squeue qstat sacct",
+        "status": "show describe info inspect",
+        "why": "explain events",
+        "logs": "tail attach",
+        "shell": "exec ssh bash",
+        "forward": "port-forward tunnel",
+        "stop": "cancel kill scancel qdel suspend hold",
+        "resume": "release start restart requeue unsuspend",
+        "delete": "rm remove",
+        "bump": "priority",
+        "queue": "sinfo quota",
+        "plan": "diff",
+        "reconcile": "apply sync",
+        "bootstrap": "init install",
+    },
 )
 
 
@@ -137,12 +167,8 @@ class Group(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
         """As Typer does, but an unknown name gets a hint."""
         if self.table.find(args[0])[1] is None and not args[0].startswith("-") and not ctx.resilient_parsing:
-            import difflib  # noqa: PLC0415 - 10 ms that only a mistake needs
-
-            near = difflib.get_close_matches(args[0], [*self.table.entries, *self.table.aliases], n=1)
-            hint = (
-                f"did you mean `{ctx.command_path} {near[0]}`?" if near else f"`{ctx.command_path} --help` lists them"
-            )
+            meant = self.table.meant(args[0])
+            hint = f"did you mean `{ctx.command_path} {meant}`?" if meant else f"`{ctx.command_path} --help` lists them"
             raise UsageError(f"there is no command {args[0]!r}", hint=hint)
         return super().resolve_command(ctx, args)
 

@@ -107,6 +107,8 @@ def test_completion_imports_no_command() -> None:
 
 WRONG = [
     (["subit"], 2, "there is no command 'subit'", "did you mean `jobq submit`?"),
+    (["scancel", "x"], 2, "there is no command 'scancel'", "did you mean `jobq stop`?"),
+    (["project", "use"], 2, "there is no command 'use'", "did you mean `jobq project select`?"),
     (["project", "lst"], 2, "there is no command 'lst'", "did you mean `jobq project list`?"),
     (["list", "--foo"], 2, "no such option: --foo", "`jobq list --help`"),
     (["submit", "--cpus", "2", "--", "x"], 2, "no such option: --cpus", "did you mean --cpu?"),

@@ -110,7 +110,9 @@ REFUSED = {
     "defaults: {memory: 8gi}": "6:22 spec.defaults.memory: '8gi' has no unit of Kubernetes; write 8Gi",
     'defaults: {memory: "0"}': "6:22 spec.defaults.memory: '0' is no whole number of bytes above zero",
     'limits: {storage: "-1"}': "6:21 spec.limits.storage: '-1' is no amount",
-    "defaults: {cpu: 2}": '6:19 spec.defaults.cpu is 2, not text (write it in quotes: "2")',
+    "defaults: {cpu: -2}": "6:19 spec.defaults.cpu: '-2' is no amount",
+    "defaults: {cpu: yes}": "6:19 spec.defaults.cpu: 'yes' is no amount",
+    "defaults: {cpu: true}": '6:19 spec.defaults.cpu is true, not text (write it in quotes: "true")',
     'defaults: {cpu: "-4"}': "6:19 spec.defaults.cpu: '-4' is no amount",
     'defaults: {cpu: "0"}': "6:19 spec.defaults.cpu: '0' is no CPU at all",
     'defaults: {cpu: "0.0001"}': "6:19 spec.defaults.cpu: '0.0001' is finer than a thousandth of a core",
@@ -159,6 +161,8 @@ ACCEPTED: dict[str, tuple[str, object]] = {
     "defaults: {time: 1d12h}": ("time", "1d12h"),
     "defaults: {ttl: 0s}": ("ttl", "0s"),
     'defaults: {cpu: "0.5"}': ("cpu", "0.5"),
+    "defaults: {cpu: 2}": ("cpu", "2"),
+    "defaults: {cpu: 0.5}": ("cpu", "0.5"),
     "defaults: {env: {A: no}}": ("env", {"A": "no"}),
 }
 

@@ -56,7 +56,7 @@ def test_metadata() -> None:
 WRONG = [
     (b"# gpus = two\n", "x.py:4:", "not TOML"),
     (b"# gpu = 2\n", "x.py:4:", "unknown field gpu"),
-    (b"# cpu = 4\n", "x.py:4:", "cpu is 4, not text"),
+    (b"# cpu = -4\n", "x.py:4:", "'-4' is no amount"),
     (b'# time = "90"\n', "x.py:4:", "could be minutes or seconds"),
     (b'# ttl = "7"\n', "x.py:4:", "could be minutes or seconds"),
     (b'# time = "4:00"\n', "x.py:4:", "could be hours or minutes"),
@@ -79,7 +79,7 @@ def test_wrong_metadata(line: bytes, place: str, message: str) -> None:
 
 
 def test_all_wrong_metadata_at_once() -> None:
-    block = b'# /// script\n# [tool.jobq]\n# cpu = 4\n# gpu = 2\n# memory = "500m"\n# ///\n'
+    block = b'# /// script\n# [tool.jobq]\n# cpu = "four"\n# gpu = 2\n# memory = "500m"\n# ///\n'
     with pytest.raises(UsageError) as caught:
         script.script("x.py", block, [])
     first, *places = str(caught.value).splitlines()

@@ -38,6 +38,11 @@ def _amount(rule: Callable[[str], object]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _spelt(value: object) -> object:
+    """A number as the text that means the same: without a unit it can only be cores."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 def _above_zero(text: str) -> None:
     if duration(text) == 0:
         raise AmountError("0 leaves no time at all; write at least 1s")
@@ -128,7 +133,7 @@ Line = Annotated[str, Field(max_length=256), _matching(r"[^\n]*", "single line",
 Tag = Annotated[str, _matching(r"[^\s,]+", "tag: no blanks or commas, at most 63 characters", longest=63)]
 SubjectName = Annotated[str, Field(min_length=1, max_length=256), _checked(_subject)]
 UserName = Annotated[str, _matching(r"[A-Za-z0-9:._@/-]+", "user name of Kubernetes")]
-Cores = Annotated[str, _amount(cores), _checked(cores)]
+Cores = Annotated[str, BeforeValidator(_spelt, json_schema_input_type=str | int | float), _checked(cores)]
 Size = Annotated[str, _amount(size), _checked(size)]
 Duration = Annotated[str, _amount(_above_zero), _checked(_above_zero)]
 Ttl = Annotated[str, _amount(duration), _checked(duration)]
