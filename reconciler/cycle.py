@@ -77,15 +77,27 @@ def plan_pass(cluster: Cluster, run: Run, notes: Mapping[str, Body] | None = Non
 
 
 def reconcile_pass(
-    cluster: Cluster, run: Run, stop: threading.Event, told: Callable[[Outcome], None] = lambda _: None
+    cluster: Cluster,
+    run: Run,
+    stop: threading.Event,
+    told: Callable[[Outcome], None] = lambda _: None,
+    alone: Callable[[], bool] = lambda: True,
 ) -> Report:
-    """Plans, and applies what the guard allows. Raises: as ``plan_pass``; after the first write, nothing."""
-    notes = read_notes(cluster)
-    report = plan_pass(cluster, run, notes)
-    if report.verdict.refused or stop.is_set():
-        return replace(report, interrupted=stop.is_set())
+    """Plans, and applies what the guard allows. Raises: as ``plan_pass``; after the first write, nothing.
+
+    ``alone`` is called where there is something to write, and waits until no other run writes. False: one has
+    meanwhile, so that this one plans again.
+    """
     state = State(run.declaration.commit, VERSION)
-    if state != state_of(notes) and (report.plan.changes or run.terms.rewind or run.terms.allow_older):
+    while True:
+        notes = read_notes(cluster)
+        report = plan_pass(cluster, run, notes)
+        if report.verdict.refused or stop.is_set():
+            return replace(report, interrupted=stop.is_set())
+        noting = state != state_of(notes) and (report.plan.changes or run.terms.rewind or run.terms.allow_older)
+        if not (noting or report.plan.changes) or alone():
+            break
+    if noting:
         note_state(cluster, state, notes.get(STATE_NOTE), stop)
     outcomes = apply(cluster, report.plan.changes, stop, told)
     return replace(report, outcomes=outcomes, applied=True, interrupted=stop.is_set())

@@ -13,7 +13,7 @@ from reconciler.wording import shortened
 CLUSTER_NOTE = "jobq.cluster"
 """The ConfigMap in jobq-system that says which cluster this is; `jobq bootstrap` writes it."""
 _RIGHT_ONE = "choose the right one with --context or KUBECONFIG"
-ROLES_VERSION = 2
+ROLES_VERSION = 3
 """The version of the project roles that this jobq needs."""
 
 POLICIES_VERSION = 2

@@ -197,10 +197,13 @@ def forget(plane: Plane) -> None:
 def _remove(plane: Plane, namespaces: Sequence[str]) -> None:
     with plane.api() as api:
         api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps?labelSelector=app.kubernetes.io/managed-by=jobq")
-        with suppress(Refused):
-            api.call("DELETE", "/api/v1/namespaces/jobq-system/configmaps/jobq.approval")
-        with suppress(Refused):
-            api.call("DELETE", "/apis/coordination.k8s.io/v1/namespaces/jobq-system/leases/jobq-reconciler")
+        for note in (
+            "/api/v1/namespaces/jobq-system/configmaps/jobq.approval",
+            "/apis/coordination.k8s.io/v1/namespaces/jobq-system/leases/jobq-reconciler",
+            "/apis/coordination.k8s.io/v1/namespaces/jobq-system/leases/jobq-run",
+        ):
+            with suppress(Refused):
+                api.call("DELETE", note)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: remove_namespace(plane, name), namespaces))
 

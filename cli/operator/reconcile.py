@@ -1,6 +1,5 @@
 """``jobq reconcile``: the cluster becomes what the commit says."""
 
-import threading
 from pathlib import Path
 
 import typer
@@ -11,6 +10,7 @@ from cli.operator.declared import named, read_commit
 from cli.operator.digests import digest_of
 from cli.operator.shown import exit_code, show
 from cli.operator.stopping import stopped_by_signals
+from cli.operator.turns import Turn
 from reconciler.apply import WORKERS
 from reconciler.cycle import Run, reconcile_pass
 from reconciler.errors import UsageError
@@ -55,10 +55,9 @@ def reconcile(
     if fetch or poll or every or listen:
         raise UsageError("--fetch, --poll, --every and --listen go with --watch", hint="jobq reconcile --watch")
     commit = read_commit(repo, ref)
-    cluster = connect(kubeconfig=kubeconfig, context=context, workers=WORKERS)
-    stop = threading.Event()
-    with stopped_by_signals(stop.set):
+    cluster = connect(kubeconfig=kubeconfig, context=context, workers=WORKERS + 1)
+    with Turn(cluster) as turn, stopped_by_signals(turn.stop.set):
         run = Run(commit.declaration, commit.templates, clock.today(), terms, commit.lineage)
-        report = reconcile_pass(cluster, run, stop)
+        report = reconcile_pass(cluster, run, turn.stop, alone=turn.alone)
     show(report, output)
     raise typer.Exit(exit_code(report))

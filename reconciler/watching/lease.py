@@ -1,4 +1,4 @@
-"""A Lease of coordination.k8s.io: of several reconcilers that watch one cluster, one acts."""
+"""A Lease of coordination.k8s.io: of several reconcilers of one cluster, one acts."""
 
 import random
 import threading
@@ -13,7 +13,10 @@ from reconciler.errors import ClusterError, Conflict, NotFound
 from reconciler.kinds import LEASE
 from reconciler.model import SYSTEM_NAMESPACE
 
-NAME = "jobq-reconciler"
+WATCH = "jobq-reconciler"
+"""Of the watches: held as long as one runs."""
+RUN = "jobq-run"
+"""Of single runs: held while one writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,23 @@ class Tenure:
 
 
 _USUAL = Tenure()
+
+
+def transitions(lease: Body) -> int:
+    """How often a Lease has changed hands; -1 for one that isn't there."""
+    return int(lease.get("spec", {}).get("leaseTransitions", -1))
+
+
+class Halt(threading.Event):
+    """Set for a pass that is to end: because somebody says so, or because this one may no longer act."""
+
+    def __init__(self, may_act: Callable[[], bool]) -> None:
+        super().__init__()
+        self._may_act = may_act
+
+    def is_set(self) -> bool:
+        """Whether it is to end now."""
+        return super().is_set() or not self._may_act()
 
 
 class Leadership:
@@ -43,6 +63,7 @@ class Leadership:
         told: Callable[[], None],
         troubled: Callable[[ClusterError], None] = lambda _: None,
         tenure: Tenure = _USUAL,
+        name: str = WATCH,
     ) -> None:
         self._cluster = cluster
         self._identity = identity
@@ -50,6 +71,7 @@ class Leadership:
         self._told = told
         self._troubled = troubled
         self._tenure = tenure
+        self._name = name
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._seen = ("", 0.0)
@@ -62,6 +84,11 @@ class Leadership:
     def held(self) -> bool:
         """Whether this one may act now."""
         return self._held is not None and time.monotonic() < self._renewed + self._tenure.valid * 2 / 3
+
+    @property
+    def terms(self) -> int:
+        """How many holders the Lease had before this one."""
+        return transitions(self._held or {})
 
     def start(self) -> None:
         """Begin to ask for it."""
@@ -97,7 +124,7 @@ class Leadership:
 
     def _try(self, asked: float) -> None:
         try:
-            live = self._cluster.get(LEASE, NAME, namespace=SYSTEM_NAMESPACE)
+            live = self._cluster.get(LEASE, self._name, namespace=SYSTEM_NAMESPACE)
         except NotFound:
             live = {"metadata": {"resourceVersion": "1"}}  # create only: an answer of 409 if it came meanwhile
         spec, version = live.get("spec", {}), live["metadata"]["resourceVersion"]
@@ -121,9 +148,13 @@ class Leadership:
             "leaseDurationSeconds": self._tenure.valid if holder else 1,
             "acquireTime": now if is_new else before["acquireTime"],
             "renewTime": now,
-            "leaseTransitions": before.get("leaseTransitions", -1) + is_new,
+            "leaseTransitions": transitions(live) + is_new,
         }
-        metadata = {"name": NAME, "namespace": SYSTEM_NAMESPACE, "resourceVersion": live["metadata"]["resourceVersion"]}
+        metadata = {
+            "name": self._name,
+            "namespace": SYSTEM_NAMESPACE,
+            "resourceVersion": live["metadata"]["resourceVersion"],
+        }
         body = {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": spec}
         self._held = self._cluster.apply(LEASE, body)
         self._renewed, self.holder = asked, holder

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from reconciler.cluster import Cluster
 from reconciler.errors import ClusterError, Forbidden, JobqError
 from reconciler.observe import KEPT
 from reconciler.planned import Outcome
-from reconciler.watching.lease import Leadership
+from reconciler.watching.lease import Halt, Leadership
 from reconciler.watching.lookout import Ears, Lookout, Places, Repository
 from reconciler.watching.mirror import Ears as MirrorEars
 from reconciler.watching.mirror import Mirror, Pauses
@@ -34,17 +34,6 @@ _TICK_SECONDS = 15.0
 _RETRY = (1.0, 60.0)
 _MOST_REASONS = 20
 _QUIET_ABOUT_CUTS_SECONDS = 60.0
-
-
-class _Halt(threading.Event):
-    """Set for a pass that is to end: because somebody says so, or because this one may no longer act."""
-
-    def __init__(self, may_act: Callable[[], bool]) -> None:
-        super().__init__()
-        self._may_act = may_act
-
-    def is_set(self) -> bool:
-        return super().is_set() or not self._may_act()
 
 
 class Watch:
@@ -215,7 +204,7 @@ class Watch:
 
     def _pass(self, mirror: Mirror, why: Sequence[str]) -> None:
         self._day = self._clock.today()
-        self._halt = _Halt(lambda: self._leadership.held)
+        self._halt = Halt(lambda: self._leadership.held)
         if self._stop.is_set():  # asked once there is an event that may be set
             return
         began = time.monotonic()
