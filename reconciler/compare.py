@@ -41,6 +41,8 @@ class Comparison:
     """Project -> its Namespace, or a foreign one of its name, that is being deleted; nothing of it is compared."""
     displaced: Mapping[str, Body] = field(default_factory=dict)
     """Project -> its Namespace under another name than it shall have; nothing of that project is compared."""
+    unclaimed: Mapping[str, Body] = field(default_factory=dict)
+    """Project without a manifest -> its Namespace by label and entry, of which no managedFields say so."""
 
     @property
     def differing(self) -> Sequence[Suspect]:
@@ -76,6 +78,7 @@ def compare(
     replaced = [suspect for suspect in free if _needs_replacing(suspect)]
     suspects = [suspect for suspect in free if not _needs_replacing(suspect)]
     homeless = homeless_entries(live)
+    unclaimed = dict(_unclaimed({manifest.project for manifest in manifests}, homeless, live))
     refs = {manifest.ref for manifest in manifests} | set(homeless)
     extra = [body for ref, body in live.items() if ref not in refs and body["kind"] != "Namespace"]
     homes = project_namespaces(live)
@@ -98,11 +101,12 @@ def compare(
                 and ObjectRef.of(body) not in owned
                 and body["metadata"].get("namespace") not in homeless.values()
             ),
-            *_copied_namespaces(live, {*refs, *map(ObjectRef.of, displaced.values())}, homes),
+            *_copied_namespaces(live, {*refs, *map(ObjectRef.of, (*displaced.values(), *unclaimed.values()))}, homes),
         ],
         foreign=foreign,
         ending=ending,
         displaced=displaced,
+        unclaimed=unclaimed,
     )
 
 
@@ -145,6 +149,15 @@ def _displaced(manifests: Iterable[Manifest], live: Mapping[ObjectRef, Body]) ->
         right = wanted.get(project_of(body)) if ref.kind == "Namespace" else None
         if right and ref not in right and (ref.name in homes or not any(one in live for one in right)):
             yield project_of(body), body
+
+
+def _unclaimed(
+    wanted: Collection[str], homeless: Mapping[ObjectRef, str], live: Mapping[ObjectRef, Body]
+) -> Iterator[tuple[str, Body]]:
+    for entry, name in homeless.items():
+        namespace = live[ObjectRef("", "Namespace", "", name)]
+        if entry.name not in wanted and project_of(namespace) == entry.name:
+            yield entry.name, namespace
 
 
 def _needs_replacing(suspect: Suspect) -> bool:

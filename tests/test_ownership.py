@@ -15,6 +15,7 @@ from reconciler.comparing.ownership import is_equal, leaves
 from reconciler.kinds import BY_KIND
 from reconciler.model import Manifest
 from reconciler.planned import Action, Weight
+from reconciler.terms import Terms
 from tests.controlplane.api import Refused
 from tests.repository import project
 from tests.world import PAGES, SUCCESSES, World, changed, listed
@@ -425,3 +426,28 @@ def test_equal_means_that_an_apply_changes_nothing(world: World, done: list[tupl
 
 def dry_run(world: World, manifest: Manifest) -> Body:
     return world.cluster.apply(BY_KIND[manifest.ref.group, manifest.ref.kind].resource, manifest.body, dry_run=True)
+
+
+def test_unclaimed_without_a_file(world: World) -> None:
+    """Without managedFields a project whose file is gone is neither archived nor forgotten, but refused."""
+    world.repository.declare(VISION, project("speech"))
+    world.reconcile()
+    clearing = json.dumps([{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}])
+    for words in (NAMESPACE, ("configmap", "-n", "jobq-system", "vision")):
+        world.kubectl("patch", *words, "--type=json", "-p", clearing)
+    world.repository.declare(project("speech"))
+    before = world.versions()
+    report = world.reconcile()
+    assert report.verdict.skipped == {"vision"}
+    assert not [*report.plan.changes, *report.plan.effects]
+    [refusal] = report.verdict.refusals
+    assert "nothing shows that jobq made namespace vision" in refusal.text
+    assert world.reconcile(terms=Terms(only=frozenset({"speech"}))).verdict.refusals == ()
+    after = world.versions()
+    assert {ref: after[ref] for ref in before} == before
+    world.repository.declare(VISION, project("speech"))
+    assert world.reconcile().applied
+    world.repository.declare(project("speech"))
+    report = world.reconcile()
+    assert report.verdict.refusals == ()
+    assert (Action.DELETE, BINDING_CHANGED[1]) in changed(report)

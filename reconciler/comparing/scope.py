@@ -30,6 +30,7 @@ def scoped(comparison: Comparison, concerned: Callable[[str], bool], live: Mappi
         fixed={ref: found for ref, found in comparison.fixed.items() if concerned(found.suspect.manifest.project)},
         foreign={project: body for project, body in comparison.foreign.items() if concerned(project)},
         ending={project: body for project, body in comparison.ending.items() if concerned(project)},
+        unclaimed={project: body for project, body in comparison.unclaimed.items() if concerned(project)},
         displaced={project: body for project, body in comparison.displaced.items() if concerned(project)},
     )
 

@@ -198,6 +198,7 @@ def _ending(declaration: Declaration, comparison: Comparison) -> Iterator[Effect
 def _homeless(declaration: Declaration, live: Mapping[ObjectRef, Body]) -> Iterator[Effect]:
     """Archived projects whose namespace has lost its labels: what they hold is nobody's to repair or to purge."""
     for ref, name in homeless_entries(live).items():
-        if ref.name not in declaration.projects:
+        is_labelled_so = project_of(live[ObjectRef("", "Namespace", "", name)]) == ref.name  # refused instead
+        if ref.name not in declaration.projects and not is_labelled_so:
             text = f"namespace {name} has lost jobq's labels: left alone"
             yield Effect(EffectKind.HOMELESS, ref.name, text, Weight.WARNING, way_out=relabelling(name, ref.name))

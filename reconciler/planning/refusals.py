@@ -23,6 +23,7 @@ def refusals_of(
     yield from _foreign(comparison)
     yield from _ending(comparison, declaration)
     yield from _displaced(comparison, declaration, seen)
+    yield from _unclaimed(comparison)
     yield from _stranded(declaration, comparison, seen)
     yield from _fixed(comparison)
     yield from _refused(comparison.suspects, dry_runs)
@@ -86,6 +87,17 @@ def _displaced(comparison: Comparison, declaration: Declaration, seen: Observati
         way_out = f"let the pattern in jobq.toml give {name}; or archive the project, and: jobq project purge {project}"
         if name not in homes:
             way_out = f"if {name} is not the project's: kubectl label namespace {name} {PROJECT_LABEL}-"
+        yield Refusal(text, way_out, project)
+
+
+def _unclaimed(comparison: Comparison) -> Iterator[Refusal]:
+    """Projects without a file of which no managedFields say that jobq made them: none is archived on a label's word."""
+    for project, namespace in comparison.unclaimed.items():
+        text = (
+            f"project {project} has no file any more, but nothing shows that jobq made namespace"
+            f" {namespace['metadata']['name']}, whose managedFields were cleared: it isn't archived, and access stays"
+        )
+        way_out = f"put projects.d/{project}.yaml back and reconcile, which takes it over anew; then remove it again"
         yield Refusal(text, way_out, project)
 
 
