@@ -512,6 +512,7 @@ def test_wait_for_several(real: Stage) -> None:
     assert run.code == 100
     assert f"{good}: Succeeded" in run.err
     assert f"{bad}: Failed" in run.err
+    assert run.err.endswith(f"`jobq why {bad}` says why\n")
 
 
 def test_wait_gives_up(real: Stage) -> None:

@@ -49,6 +49,9 @@ def wait(
         fates = _waited(cluster, current, found.jobs, until)
         for name, end in fates.items():
             console.talk(f"{name}: {end}{'' if end.ended else ' still'}")
+        failed = [name for name, end in fates.items() if end.code == fate.FAILED and not end.deleted]
+        if failed:
+            console.talk(f"`{current.command('why', failed[0])}` says why" + (" of the first" if failed[1:] else ""))
         codes += [end.code for end in fates.values()]
     raise typer.Exit(max(codes))
 
