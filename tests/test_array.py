@@ -38,6 +38,8 @@ def test_forms(text: str, wanted: list[int], at_once: int) -> None:
     read = array.read(text, "--array")
     assert (numbers(read), read.at_once) == (wanted, at_once)
     assert [array.number(read.said, index) for index in range(read.count)] == wanted
+    said = "" if read.counts_from_zero else read.said
+    assert array.read(array.written(said, read.count), "--array").runs == read.runs
 
 
 REFUSED = [

@@ -570,6 +570,13 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         Code.WAITING_FOR_QUOTA,
         ["needs 4 nvidia.com/gpu in a100", "2 more than "],
     ),
+    (
+        "numbers that don't count from 0",
+        "quota-array",
+        {"job/spec/template/spec/containers/0/env": [{"name": RUNS_VARIABLE, "value": "1:7:1 20:1:1"}]},
+        Code.WAITING_FOR_QUOTA,
+        ["Resubmit with --array 1-7,20%2"],
+    ),
     ("no places", "quota-array", {"visibility": None}, Code.WAITING_FOR_QUOTA, ["2 of 4 are free.", "--array 0-7%2"]),
     (
         "one of many",

@@ -1,7 +1,7 @@
 """The job that Kueue has stopped and queued again: its pods weren't ready in time, or its node was lost."""
 
 from cli import parts
-from cli.explain import pods, scheduling, words
+from cli.explain import indexes, pods, scheduling, words
 from cli.explain.answer import Answer, Code
 from cli.explain.evidence import Evidence
 
@@ -15,9 +15,8 @@ def not_ready(evidence: Evidence, shortfall: str) -> Answer:
     ran, total = _ran(evidence, message)
     if ran and total:
         only = f"only {ran} of its {total} pods were running within the cluster's limit, so all were stopped"
-        action = (
-            f"Ask for fewer at a time ({_array(evidence, ran)}): the nodes take {ran} such pod{'s' if ran > 1 else ''}."
-        )
+        fewer = indexes.option(evidence.job, ran) or f"{ran} pods"
+        action = f"Ask for fewer at a time ({fewer}): the nodes take {ran} such pod{'s' if ran > 1 else ''}."
         return Answer(Code.PODS_READY_TIMEOUT, f"Stopped{when}: {only}; {_again(evidence, shortfall)}.", action)
     why = f" ({_why(evidence, message)})" if message else _trouble(evidence)
     sentence = f"Stopped{when}: its pods were not ready within the cluster's limit{why}; {_again(evidence, shortfall)}."
@@ -78,8 +77,3 @@ def _ran(evidence: Evidence, message: str) -> tuple[int, int]:
     if not message or total <= 1 or not homeless or len(homeless) >= total:
         return 0, total
     return total - len(homeless), total
-
-
-def _array(evidence: Evidence, ran: int) -> str:
-    total = parts.number(evidence.job, "spec", "completions")
-    return f"--array 0-{total - 1}%{ran}" if total else f"{ran} pods"

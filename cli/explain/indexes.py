@@ -50,6 +50,16 @@ def named(job: Json, ranges: str) -> str:
     return told(numbers(job, ranges))
 
 
+def option(job: Json, at_once: int) -> str:
+    """``--array 1-6%2``: the same array with that many at a time; ``""`` for a Job that is none."""
+    spec = parts.mapping(job, "spec")
+    total = parts.number(spec, "completions")
+    if parts.text(spec, "completionMode") != "Indexed" or not total:
+        return ""
+    runs = _runs(parts.mapping(spec, "template", "spec"))
+    return f"--array {array.written(runs, total)}%{at_once}"
+
+
 def told(numbers: Iterable[int]) -> str:
     """``1,3-5``."""
     spans: list[list[int]] = []

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from cli import parts
-from cli.explain import words
+from cli.explain import indexes, words
 from cli.explain.evidence import Evidence
 from cli.fit import requests
 from cli.fit import words as amounts
@@ -104,7 +103,7 @@ def smaller(evidence: Evidence, never: Never) -> str:
     """``submit with at most 4 GPUs``, or with fewer pods at a time."""
     resource, pods = never.resource, never.pods
     if pods.count > 1 and never.at_once:
-        fewer = _array(evidence, never.at_once)
+        fewer = indexes.option(evidence.job, never.at_once)
         of_these = f" pods {pods.name}" if never.others else ""
         return f"submit with at most {never.at_once}{of_these} at a time{f' ({fewer})' if fewer else ''}"
     size = amounts.whole(resource, never.each)
@@ -117,17 +116,8 @@ def smaller(evidence: Evidence, never: Never) -> str:
 
 
 def _fewer(evidence: Evidence, at_once: int) -> str:
-    array = _array(evidence, at_once)
+    array = indexes.option(evidence.job, at_once)
     return f"resubmit with {array}" if array else f"ask for {at_once} pod{'s' if at_once > 1 else ''} at a time"
-
-
-def _array(evidence: Evidence, at_once: int) -> str:
-    """The option for an array with that many at a time."""
-    spec = parts.mapping(evidence.job, "spec")
-    completions = parts.number(spec, "completions")
-    if parts.text(spec, "completionMode") != "Indexed" or not completions:
-        return ""
-    return f"--array 0-{completions - 1}%{at_once}"
 
 
 def _a_pod(choice: Choice) -> str:

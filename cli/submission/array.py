@@ -91,6 +91,15 @@ def number(said: str, index: int) -> int:
     return index
 
 
+def written(said: str, count: int) -> str:
+    """The set of numbers as `read` takes it, by the runs of `Array.said`; counted from 0 where there are none."""
+    runs = [tuple(map(int, run.groups())) for run in _RUN.finditer(said)] or [(0, count, 1)]
+    return ",".join(
+        str(first) if many == 1 else f"{first}-{first + (many - 1) * step}{f':{step}' if step > 1 else ''}"
+        for first, many, step in runs
+    )
+
+
 def layout(array: Array, *, retries: int, seconds: int | None) -> Layout:
     """One pod a task: a task that fails ends no other, and the time limit is each task's own.
 
