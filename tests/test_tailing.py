@@ -124,6 +124,13 @@ def test_what_is_there_now() -> None:
     assert told.asked == [(False, times[0], 5), (False, times[1], None), (False, times[2], None)]
 
 
+def test_what_is_there_now_but_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each connection breaks within the same second of the log: it is given up, not asked for without end."""
+    monkeypatch.setattr(live, "PATIENCE_SECONDS", 0.05)
+    with pytest.raises(Unreachable):
+        followed(Told([[b"", ONE, CUT]] * 1000, [RUNNING]), once=True)
+
+
 @pytest.mark.parametrize("error", [CUT, Rejected("previous terminated container not found", code=400)])
 def test_what_cannot_be_read_at_first(error: ClusterError) -> None:
     """Nobody waits for a log that isn't there now."""

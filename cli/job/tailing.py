@@ -144,8 +144,10 @@ class Tail:
             timestamps=True,
             previous=self.previous,
         ):
-            self._failing = None
-            if data := self._log.feed(piece):
+            data = self._log.feed(piece)
+            if data or not self.once:  # what is there now must come nearer to its end
+                self._failing = None
+            if data:
                 self.write(data)
             if self.stop.is_set():
                 return
