@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 
-from reconciler.compare import is_ours, project_namespaces
+from reconciler.comparing.homes import is_ours, project_namespaces
 from reconciler.comparing.ownership import own_entry, owned, project_of
 from reconciler.model import SYSTEM_NAMESPACE, Body, Manifest, ObjectRef, Origin
 

@@ -5,7 +5,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
-from reconciler.compare import Comparison, project_namespaces
+from reconciler.compare import Comparison
+from reconciler.comparing.homes import project_namespaces
 from reconciler.comparing.ownership import project_of
 from reconciler.kinds import APPLY_ORDER, BY_KIND
 from reconciler.model import Answers, Declaration, ObjectRef, Observation, Suspect

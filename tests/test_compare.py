@@ -8,7 +8,8 @@ import pytest
 
 from reconciler.archive import archived
 from reconciler.cluster import Body
-from reconciler.compare import compare, is_ours, project_namespaces
+from reconciler.compare import compare
+from reconciler.comparing.homes import is_ours, project_namespaces
 from reconciler.comparing.ownership import is_equal, leaves, own_entry, owned
 from reconciler.comparing.takers import shown, takers
 from reconciler.kinds import BY_KIND, PROJECT_KINDS

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from reconciler.compare import Comparison, project_namespaces
+from reconciler.compare import Comparison
+from reconciler.comparing.homes import project_namespaces
 from reconciler.comparing.ownership import project_of
 from reconciler.declaring.problems import nearest
 from reconciler.errors import UsageError

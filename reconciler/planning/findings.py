@@ -4,8 +4,9 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from shlex import quote
 
-from reconciler.compare import Comparison, homeless_entries, is_ours, project_namespaces
+from reconciler.compare import Comparison
 from reconciler.comparing.holdings import storage_size
+from reconciler.comparing.homes import homeless_entries, is_ours, project_namespaces
 from reconciler.comparing.ownership import project_of, relabelling
 from reconciler.guard import CLUSTER_NOTE, POLICIES_VERSION, noted_version
 from reconciler.model import (

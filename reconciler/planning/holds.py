@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from reconciler.compare import Comparison, project_namespaces
+from reconciler.compare import Comparison
+from reconciler.comparing.homes import project_namespaces
 from reconciler.comparing.takers import Taker
 from reconciler.model import Body, ObjectRef
 from reconciler.planned import Effect, EffectKind, Weight

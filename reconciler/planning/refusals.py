@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from reconciler.compare import Comparison, project_namespaces
+from reconciler.compare import Comparison
+from reconciler.comparing.homes import project_namespaces
 from reconciler.comparing.ownership import made_for, own_entry, project_of
 from reconciler.errors import ClusterError, Forbidden
 from reconciler.kinds import BY_KIND
