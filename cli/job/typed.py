@@ -43,7 +43,7 @@ class Parser(Command):
         return meant[:options] + before[options:]
 
 
-def work_of(words: Sequence[str], own: Collection[str] = ()) -> Work:
+def work_of(words: Sequence[str], own: Collection[str]) -> Work:
     """A command after ``--``, or a local script and its arguments. Raises: UsageError with the right form.
 
     ``own`` are the options of `submit`: who writes one behind the script may have meant it for jobq.

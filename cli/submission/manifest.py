@@ -14,7 +14,6 @@ from reconciler.kinds import CONFIG_MAP, JOB
 from reconciler.model import PRIORITY_LABEL, QUEUE_LABEL, SUBMITTED_BY
 
 RUNNER = "jobq-runner"
-GPU = "nvidia.com/gpu"
 TIME_LABEL = "kueue.x-k8s.io/max-exec-time-seconds"
 COMMAND_LINE = "jobq.io/command"
 HOLD = "jobq.io/hold"

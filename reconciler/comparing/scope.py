@@ -11,7 +11,7 @@ from reconciler.errors import UsageError
 from reconciler.model import SYSTEM_NAMESPACE, Body, ObjectRef
 
 
-def scope_of(only: Collection[str], held: Collection[str], known: Collection[str] = ()) -> Callable[[str], bool]:
+def scope_of(only: Collection[str], held: Collection[str], known: Collection[str]) -> Callable[[str], bool]:
     """Whether a run is about a project: among ``only`` and ``known`` where these say something, and not ``held``."""
     return lambda project: (not only or project in only) and project not in held and (not known or project in known)
 

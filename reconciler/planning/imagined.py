@@ -14,7 +14,7 @@ from reconciler.planned import Plan
 
 
 def imagined_plan(
-    declaration: Declaration, manifests: Sequence[Manifest], today: date, before: Iterable[Manifest] = ()
+    declaration: Declaration, manifests: Sequence[Manifest], today: date, before: Iterable[Manifest]
 ) -> Plan:
     """What these manifests would change where exactly those of ``before`` are applied, and jobq is alone."""
     live = applied(before)
