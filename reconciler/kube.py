@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
@@ -380,7 +380,13 @@ class KubeCluster:
         if content:
             headers["Content-Type"] = content
         url = f"{self._access.server}{path}{'?' if asked else ''}{asked}"
-        answer = self._transport.request(method, url, headers, body, (_connect(silence), silence))
+        asking = partial(self._transport.request, method, url, headers, body, (_connect(silence), silence))
+        try:
+            answer = asking()
+        except ApiException:  # TLS failed, as one handshake in some ten thousand does: a question is asked once more
+            if _writes(method, path, query):
+                raise
+            answer = asking()
         for text in answer.headers.getlist("Warning"):
             self._on_warning(_warning_text(text))
         return answer

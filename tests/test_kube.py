@@ -3,6 +3,7 @@
 import http.server
 import json
 import socket
+import socketserver
 import ssl
 import threading
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -32,6 +34,7 @@ from reconciler.kubeconfig import find_access
 from reconciler.reaching.access import Access
 from reconciler.reaching.trouble import valid_until
 from tests.controlplane.plane import Plane
+from tests.waypoints import join
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +177,44 @@ def test_server_that_is_not_trusted(access: Access) -> None:
     with pytest.raises(Unreachable, match="certificate isn't trusted"):
         KubeCluster(replace(access, authority=b"")).list(NAMESPACE)
     assert KubeCluster(replace(access, authority=b"", insecure=True)).list(NAMESPACE).items
+
+
+@contextmanager
+def alerting(access: Access, times: int) -> Iterator[KubeCluster]:
+    """The cluster by a way on which the first connections end in an alert of TLS, fatal, decode_error."""
+    left = [times]
+
+    class Way(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            if left[0]:
+                left[0] -= 1
+                self.request.recv(2**16)
+                self.request.sendall(b"\x15\x03\x03\x00\x02\x02\x32")
+                return
+            at = urlsplit(access.server)
+            with socket.create_connection((at.hostname, at.port)) as other:
+                join(self.request, other)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Way) as way:
+        way.daemon_threads = True
+        threading.Thread(target=way.serve_forever, args=(0.05,), daemon=True).start()
+        cluster = KubeCluster(replace(access, server=f"https://127.0.0.1:{way.server_address[1]}"))
+        yield cluster
+        cluster.close()
+        way.shutdown()
+
+
+def test_handshake_that_fails_once(access: Access, namespace: str) -> None:
+    """A question is asked once more, what writes is not; and not for ever."""
+    with alerting(access, 1) as cluster:
+        assert cluster.get(NAMESPACE, namespace)["metadata"]["name"] == namespace
+    with alerting(access, 1) as cluster:
+        with pytest.raises(Unreachable, match=r"the connection broke \(SSLError\)") as caught:
+            cluster.create(CONFIG_MAP, config_map(namespace, "a"))
+        assert "may have been done" in caught.value.hint
+        cluster.create(CONFIG_MAP, config_map(namespace, "a"))
+    with alerting(access, 2) as cluster, pytest.raises(Unreachable, match="connection broke"):
+        cluster.get(NAMESPACE, namespace)
 
 
 def test_certificates_that_are_none(access: Access) -> None:

@@ -82,7 +82,7 @@ class _Connect(socketserver.StreamRequestHandler):
         host, _, port = target.rpartition(":")
         with socket.create_connection((LOOPBACK if host == LAB else host, int(port))) as there:
             self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            _join(self.connection, there)
+            join(self.connection, there)
 
 
 class _Socks(socketserver.BaseRequestHandler):
@@ -106,7 +106,7 @@ class _Socks(socketserver.BaseRequestHandler):
             return
         with there:
             self.request.sendall(b"\5\0\0\1" + bytes(6))
-            _join(self.request, there)
+            join(self.request, there)
 
     def _knows(self) -> bool:
         self._take(1)
@@ -125,7 +125,8 @@ class _Socks(socketserver.BaseRequestHandler):
         return found
 
 
-def _join(one: socket.socket, other: socket.socket) -> None:
+def join(one: socket.socket, other: socket.socket) -> None:
+    """Hand on bytes both ways, until one of them ends."""
     ends: Sequence[socket.socket] = (one, other)
     while True:
         for end in select.select(ends, [], [])[0]:

@@ -15,8 +15,9 @@ def not_ready(evidence: Evidence, shortfall: str) -> Answer:
     ran, total = _ran(evidence, message)
     if ran and total:
         only = f"only {ran} of its {total} pods were running within the cluster's limit, so all were stopped"
-        fewer = indexes.option(evidence.job, ran) or f"{ran} pods"
-        action = f"Ask for fewer at a time ({fewer}): the nodes take {ran} such pod{'s' if ran > 1 else ''}."
+        pods_ = "pods" if ran > 1 else "pod"
+        fewer = indexes.option(evidence.job, ran) or f"{ran} {pods_}"
+        action = f"Ask for fewer at a time ({fewer}): the nodes take {ran} such {pods_}."
         return Answer(Code.PODS_READY_TIMEOUT, f"Stopped{when}: {only}; {_again(evidence, shortfall)}.", action)
     why = f" ({_why(evidence, message)})" if message else _trouble(evidence)
     sentence = f"Stopped{when}: its pods were not ready within the cluster's limit{why}; {_again(evidence, shortfall)}."

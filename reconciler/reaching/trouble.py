@@ -48,7 +48,7 @@ def no_answer(
             return f"the cluster can't be reached: {match.expand(meaning)}", hint
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return f"the cluster can't be reached: no connection within {connect_seconds:g} s", _RIGHT_PLACE
-    return f"can't {doing}: the connection broke ({type(error).__name__})", _DONE if writes else "try again"
+    return f"can't {doing}: the connection broke ({_first(error)})", _DONE if writes else "try again"
 
 
 def valid_until(certificate: bytes) -> str:
@@ -62,6 +62,13 @@ def valid_until(certificate: bytes) -> str:
     short, long = dates[3], dates[4]
     digits = long.decode() if long else f"{'19' if short >= b'50' else '20'}{short.decode()}"
     return f"{digits[:4]}-{digits[4:6]}-{digits[6:8]} {digits[8:10]}:{digits[10:12]} UTC"
+
+
+def _first(error: BaseException) -> str:
+    """The name of what was at the bottom of it."""
+    while below := error.__cause__ or error.__context__:
+        error = below
+    return type(error).__name__
 
 
 def _chain(error: BaseException | None) -> str:
