@@ -63,7 +63,7 @@ def out_json_line(value: object) -> None:
 
 def out_yaml(*documents: Mapping[str, Any]) -> None:
     """Data for people and for kubectl."""
-    from reconciler.documents import dump  # noqa: PLC0415 - the reader's start-up time
+    from reconciler.documents.writing import dump  # noqa: PLC0415 - the reader's start-up time
 
     _write(sys.stdout, dump(documents))
 

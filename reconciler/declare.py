@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler import documents
 from reconciler.declaring import rules
 from reconciler.declaring.forms import ClaimFile, LimitsFile, NetworkFile, ProjectFile
 from reconciler.declaring.members import doubles, member, needless, of_project, spellings
@@ -15,6 +14,8 @@ from reconciler.declaring.naming import name_problems, namespace_of, queue_of
 from reconciler.declaring.problems import validated
 from reconciler.declaring.scalars import shown
 from reconciler.declaring.settings import read_settings
+from reconciler.documents import yaml
+from reconciler.documents.document import Document, bounded
 from reconciler.errors import DeclarationInvalid
 from reconciler.model import (
     Claim,
@@ -44,7 +45,7 @@ class _Read:
     """One project file, as far as it can be understood alone."""
 
     form: ProjectFile
-    document: documents.Document
+    document: Document
     members: Sequence[Member]
     """Its own."""
     source: str
@@ -74,7 +75,7 @@ def _bounded(problems: Iterable[Problem]) -> list[Problem]:
     by_path: dict[str, list[Problem]] = {}
     for problem in problems:
         by_path.setdefault(problem.origin.path, []).append(problem)
-    return sorted(problem for found in by_path.values() for problem in documents.bounded(found))
+    return sorted(problem for found in by_path.values() for problem in bounded(found))
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -103,7 +104,7 @@ def _read(path: str, file: File, problems: list[Problem]) -> _Read | None:
         reason = "only <project>.yaml, README.md and schema.json may lie here"
         problems.append(Problem(Origin(path), reason, f"{hint} out of {FOLDER}"))
         return None
-    document = documents.read(file.data, path)
+    document = yaml.read(file.data, path)
     problems += document.problems
     if document.value is None or () in document.refused:
         return None

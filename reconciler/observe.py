@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from reconciler.cluster import Cluster, Resource
 from reconciler.comparing.holdings import Contents
-from reconciler.documents import read_template
+from reconciler.documents.yaml import read_template
 from reconciler.errors import ClusterError, NotFound, Unauthorized
 from reconciler.kinds import (
     BY_KIND,

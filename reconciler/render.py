@@ -19,8 +19,8 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import SandboxedEnvironment
 
-from reconciler import documents
 from reconciler.amounts import canonical
+from reconciler.documents import yaml
 from reconciler.errors import RenderError
 from reconciler.kinds import APPLY_ORDER, BY_KIND, Kind
 from reconciler.model import (
@@ -443,7 +443,7 @@ def _line(error: Exception, path: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _parsed(shape: str, path: str) -> Sequence[object]:
-    read = documents.read_template(shape, path)
+    read = yaml.read_template(shape, path)
     for problem in (problem for document in read for problem in document.problems):
         raise RenderError(_ANY.sub("{{ }}", problem.reason), origin=problem.origin, hint=problem.hint)
     return [document.value for document in read]

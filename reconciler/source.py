@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from reconciler.documents import MAX_BYTES
+from reconciler.documents.document import MAX_BYTES
 from reconciler.errors import SourceError
 from reconciler.model import File, Origin, Problem, Snapshot
 from reconciler.repository import Git, failure, opened

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.documents import MAX_BYTES, MAX_PROBLEMS, Document, bounded, dump, read, read_template, read_toml
+from reconciler.documents.document import MAX_BYTES, MAX_PROBLEMS, Document, bounded
+from reconciler.documents.toml import read as read_toml
+from reconciler.documents.writing import dump
+from reconciler.documents.yaml import read, read_template
 from tests.naughty import ALL_VISIBLE
 
 DAY = date(2027, 3, 31)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from reconciler import cycle
 from reconciler.archive import archived
 from reconciler.compare import compare
-from reconciler.documents import dump, read_template
+from reconciler.documents.writing import dump
+from reconciler.documents.yaml import read_template
 from reconciler.guard import check
 from reconciler.model import MANAGED_BY, Answers, Declaration, Manifest, Observation, Settings, Snapshot
 from reconciler.plan import make_plan

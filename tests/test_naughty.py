@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler import documents, source
+from reconciler import source
 from reconciler.declare import declare
+from reconciler.documents import writing, yaml
 from reconciler.errors import DeclarationInvalid
 from reconciler.model import Declaration, File, Manifest, Project, Settings, Snapshot
 from reconciler.render import render
@@ -121,7 +122,7 @@ def check_inert(manifests: Sequence[Manifest], field: str, text: str) -> None:
     assert shape(manifests) == PLAIN_SHAPE[field]
     body = catalogue(manifests).body
     assert body["data"][field] == text
-    again = documents.read(documents.dump([body]).encode(), "written.yaml")
+    again = yaml.read(writing.dump([body]).encode(), "written.yaml")
     assert (again.value, list(again.problems)) == (body, [])
 
 

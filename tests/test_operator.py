@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.operator.digests import digest_of
-from reconciler.documents import read_template
+from reconciler.documents.yaml import read_template
 from reconciler.errors import UsageError
 from tests.controlplane.plane import ROOT
 from tests.repository import Repository, project, scrubbed

@@ -12,8 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from reconciler import documents
-from reconciler.documents import Document, dump, read, read_template, read_toml
+from reconciler.documents import yaml
+from reconciler.documents.document import Document, Path
+from reconciler.documents.source import Source
+from reconciler.documents.toml import read as read_toml
+from reconciler.documents.writing import dump
+from reconciler.documents.yaml import read, read_template
 from tests import test_documents
 from tests.naughty import ALL_VISIBLE
 from tests.repository import project
@@ -32,8 +36,8 @@ def pure(text: str) -> Iterator[Any]:
 
 def both(text: str) -> tuple[Document, Document]:
     """What a text is to each parser."""
-    source = documents._Source.of(text, "f.yaml")
-    return documents._read_yaml(source)[0], documents._read_yaml(source, pure(source.text))[0]
+    source = Source.of(text, "f.yaml")
+    return yaml._read_all(source)[0], yaml._read_all(source, pure(source.text))[0]
 
 
 def inputs() -> Iterator[str]:
@@ -124,7 +128,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def paths(value: object, path: documents.Path = ()) -> Iterator[documents.Path]:
+def paths(value: object, path: Path = ()) -> Iterator[Path]:
     """Of a value and of all within it."""
     yield path
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -157,7 +161,7 @@ def test_toml_places(pairs: dict[str, Any], tables: list[dict[str, Any]]) -> Non
             assert rows[place.line - 1][place.column - 1 :].startswith(written(leaf))
 
 
-def at(value: Any, path: documents.Path) -> object:  # noqa: ANN401 - any plain value
+def at(value: Any, path: Path) -> object:  # noqa: ANN401 - any plain value
     """What stands at a path."""
     for step in path:
         value = value[step]

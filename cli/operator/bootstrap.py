@@ -8,7 +8,7 @@ from cli.connection import connect
 from cli.operator.declared import read_commit
 from reconciler import source
 from reconciler.administration import bootstrap as stage
-from reconciler.documents import dump
+from reconciler.documents.writing import dump
 from reconciler.errors import JobqError
 from reconciler.model import Body
 

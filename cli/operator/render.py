@@ -6,7 +6,7 @@ from cli import clock, console, options
 from cli.operator.declared import read_commit, read_tree
 from reconciler import render as stage
 from reconciler.declaring.problems import nearest
-from reconciler.documents import dump
+from reconciler.documents.writing import dump
 from reconciler.errors import UsageError
 
 EXAMPLES = """

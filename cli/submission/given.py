@@ -15,8 +15,8 @@ from reconciler.kinds import JOB
 from reconciler.model import PRIORITY_LABEL, QUEUE_LABEL, SUBMITTED_BY, Origin
 
 if TYPE_CHECKING:
-    from reconciler.documents import Document
-    from reconciler.documents import Path as DocumentPath
+    from reconciler.documents.document import Document
+    from reconciler.documents.document import Path as DocumentPath
 
 MOST_BYTES = 256 * 1024
 """As of every declared file."""
@@ -57,9 +57,9 @@ class Given:
 
 def read(data: bytes, path: str) -> Given:
     """The one Job of a YAML or JSON file. Raises: UsageError with ``path:line:column``."""
-    from reconciler import documents  # noqa: PLC0415 - the reader of YAML, which only a manifest needs
+    from reconciler.documents import yaml  # noqa: PLC0415 - the reader of YAML, which only a manifest needs
 
-    document = documents.read(data, path)
+    document = yaml.read(data, path)
     if document.problems:
         first, more = document.problems[0], len(document.problems) - 1
         raise UsageError(f"{first.origin}: {first.reason}{f' (and {more} more)' if more else ''}", hint=first.hint)

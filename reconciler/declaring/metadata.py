@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler import documents
 from reconciler.declaring.forms import JobFile
 from reconciler.declaring.problems import validated
+from reconciler.documents import toml
+from reconciler.documents.document import Document, Path
 from reconciler.model import JobOptions, Origin, Problem
 
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(?:^#(?:| .*)$\s)+)^# ///$")
@@ -34,7 +35,7 @@ def read_metadata(text: str, path: str) -> tuple[Metadata, Sequence[Problem]]:
         place = Origin(path, _line(text, blocks[1].start()), 1)
         return nothing, [Problem(place, "a second block `# /// script`", "one script has one")]
     block = blocks[0]
-    document = documents.read_toml(_toml(text, block).encode(), path)
+    document = toml.read(_toml(text, block).encode(), path)
     problems = [*document.problems]
     if problems or not isinstance(document.value, dict):
         return nothing, problems
@@ -62,7 +63,7 @@ def _line(text: str, at: int) -> int:
     return text.count("\n", 0, at) + 1
 
 
-def _dependencies(document: documents.Document, problems: list[Problem]) -> Sequence[str] | None:
+def _dependencies(document: Document, problems: list[Problem]) -> Sequence[str] | None:
     said = document.value.get("dependencies")
     if said is None:
         return None
@@ -76,7 +77,7 @@ def _dependencies(document: documents.Document, problems: list[Problem]) -> Sequ
     return [str(one) for one in said]
 
 
-def _options(document: documents.Document, problems: list[Problem]) -> JobOptions:
+def _options(document: Document, problems: list[Problem]) -> JobOptions:
     table = _below(document, ("tool", "jobq"))
     form = validated(JobFile, table, problems) if table.value is not None else None
     if form is None:
@@ -86,14 +87,14 @@ def _options(document: documents.Document, problems: list[Problem]) -> JobOption
     return JobOptions(**{renamed.get(word, word): value for word, value in words.items()})
 
 
-def _below(document: documents.Document, path: documents.Path) -> documents.Document:
+def _below(document: Document, path: Path) -> Document:
     """A part of a document as one of its own; its value is None where there is none."""
     value: Any = document.value
     for step in path:
         value = value.get(step) if isinstance(value, dict) else None
-    return documents.Document(value, _cut(document.places, path), _cut(document.keys, path))
+    return Document(value, _cut(document.places, path), _cut(document.keys, path))
 
 
-def _cut(places: Mapping[documents.Path, Origin], path: documents.Path) -> dict[documents.Path, Origin]:
+def _cut(places: Mapping[Path, Origin], path: Path) -> dict[Path, Origin]:
     size = len(path)
     return {at[size:]: origin for at, origin in places.items() if at[:size] == path}

@@ -8,15 +8,15 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from reconciler import documents
 from reconciler.declaring.forms import FORM_MARK
 from reconciler.declaring.scalars import shown
+from reconciler.documents.document import Document, Path
 from reconciler.model import Problem
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def validated(model: type[_Model], document: documents.Document, problems: list[Problem]) -> _Model | None:
+def validated(model: type[_Model], document: Document, problems: list[Problem]) -> _Model | None:
     """A document as that form; None where it is not, and why among the problems."""
     try:
         return model.model_validate(document.value, by_alias=True, by_name=False)
@@ -28,7 +28,7 @@ def validated(model: type[_Model], document: documents.Document, problems: list[
         return None
 
 
-def _path(error: Mapping[str, Any]) -> documents.Path:
+def _path(error: Mapping[str, Any]) -> Path:
     """Where in the file an error is: without the steps that are pydantic's own."""
     *steps, last = error["loc"] or ("",)
     kept = [*steps] if last == "[key]" and error["type"] != "extra_forbidden" else [*steps, last]
@@ -42,13 +42,13 @@ def _meant(error: Mapping[str, Any], model: type[BaseModel]) -> tuple[str | int,
     return (*path[:-1], near) if near else ()
 
 
-def _told(error: Mapping[str, Any], document: documents.Document) -> bool:
+def _told(error: Mapping[str, Any], document: Document) -> bool:
     """Whether reading the file has already complained about this value, or one around it."""
     path = error["loc"]
     return any(tuple(path[:length]) in document.refused for length in range(len(path) + 1))
 
 
-def _explain(error: dict[str, Any], model: type[BaseModel], document: documents.Document) -> Problem:
+def _explain(error: dict[str, Any], model: type[BaseModel], document: Document) -> Problem:
     path = error["loc"]
     field = ".".join(map(_step, path)) or "the file"
     kind, found, context = error["type"], error.get("input"), error.get("ctx", {})

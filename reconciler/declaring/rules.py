@@ -4,16 +4,16 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 
-from reconciler import documents
 from reconciler.amounts import quantity
 from reconciler.declaring.forms import NetworkFile, SpecFile
 from reconciler.declaring.problems import nearest
 from reconciler.declaring.scalars import shown
+from reconciler.documents.document import Document
 from reconciler.labels import is_taken
 from reconciler.model import KeyRule, Problem, Settings
 
 
-def together(spec: SpecFile, document: documents.Document) -> Iterator[Problem]:
+def together(spec: SpecFile, document: Document) -> Iterator[Problem]:
     """What the fields of one file may not say together."""
     wanted = spec.defaults.priority
     if spec.priorities is not None and wanted is not None and wanted not in spec.priorities:
@@ -29,7 +29,7 @@ def together(spec: SpecFile, document: documents.Document) -> Iterator[Problem]:
     yield from _storage(spec, document)
 
 
-def _storage(spec: SpecFile, document: documents.Document) -> Iterator[Problem]:
+def _storage(spec: SpecFile, document: Document) -> Iterator[Problem]:
     """Claims have names of their own, and all of them fit the limits: else the server would refuse the last ones."""
     seen: set[str] = set()
     total, limits = Decimal(0), spec.limits
@@ -49,7 +49,7 @@ def _storage(spec: SpecFile, document: documents.Document) -> Iterator[Problem]:
 
 
 def by_settings(
-    spec: SpecFile, name: str, settings: Settings, projects: Collection[str], document: documents.Document
+    spec: SpecFile, name: str, settings: Settings, projects: Collection[str], document: Document
 ) -> Iterator[Problem]:
     """What jobq.toml doesn't allow this project; ``projects`` are the names of all that there are."""
     if spec.network == "open" and name not in settings.open_network:
@@ -66,9 +66,7 @@ def by_settings(
     yield from _keys("annotations", spec.annotations, settings.annotations, document)
 
 
-def _keys(
-    word: str, said: Mapping[str, str], rules: Mapping[str, KeyRule], document: documents.Document
-) -> Iterator[Problem]:
+def _keys(word: str, said: Mapping[str, str], rules: Mapping[str, KeyRule], document: Document) -> Iterator[Problem]:
     for key, value in said.items():
         path = ("spec", word, key)
         if key not in rules:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from reconciler import documents, labels
+from reconciler import labels
 from reconciler.amounts import AmountError, cores, duration, size
+from reconciler.documents import characters
 
 
 def _checked(rule: Callable[[str], object]) -> AfterValidator:
@@ -59,7 +60,7 @@ def _subject(text: str) -> None:
         raise ValueError(f"{shown(text)} belongs to Kubernetes itself; members are people and their groups")
     if any(character.isspace() for character in text):
         raise ValueError(f"{shown(text)} has a blank inside")
-    if unseen := documents.unseen(text):
+    if unseen := characters.unseen(text):
         raise ValueError(f"{shown(text)} has {unseen} in it, which nobody can see in a name")
 
 

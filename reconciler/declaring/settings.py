@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from reconciler import documents
 from reconciler.declaring.forms import KeyFile, SettingsFile
 from reconciler.declaring.members import doubles, member
 from reconciler.declaring.naming import pattern_problems
 from reconciler.declaring.problems import nearest, validated
+from reconciler.documents import toml
+from reconciler.documents.document import Document
 from reconciler.model import File, KeyRule, Origin, Problem, Settings
 
 SETTINGS_FILE = "jobq.toml"
@@ -18,7 +19,7 @@ def read_settings(files: Mapping[str, File], problems: list[Problem]) -> Setting
     if SETTINGS_FILE not in files:
         problems.append(Problem(Origin(SETTINGS_FILE), "there is no jobq.toml", 'write one with: cluster = "NAME"'))
         return None
-    document = documents.read_toml(files[SETTINGS_FILE].data, SETTINGS_FILE)
+    document = toml.read(files[SETTINGS_FILE].data, SETTINGS_FILE)
     problems += document.problems
     read = None if document.problems else validated(SettingsFile, document, problems)
     if read is None:
@@ -29,7 +30,7 @@ def read_settings(files: Mapping[str, File], problems: list[Problem]) -> Setting
     return None if any(not problem.warning for problem in wrong) else settings
 
 
-def _resolved(read: SettingsFile, document: documents.Document) -> Settings:
+def _resolved(read: SettingsFile, document: Document) -> Settings:
     return Settings(
         cluster=read.cluster,
         namespace=read.namespace,
@@ -52,7 +53,7 @@ def _resolved(read: SettingsFile, document: documents.Document) -> Settings:
     )
 
 
-def _settled(read: SettingsFile, settings: Settings, document: documents.Document) -> Iterator[Problem]:
+def _settled(read: SettingsFile, settings: Settings, document: Document) -> Iterator[Problem]:
     """What each setting may say is known; here is what they may not say together."""
     places = document.place(("namespace",)), document.place(("queue",))
     yield from pattern_problems(read.namespace, read.queue, places)
@@ -67,7 +68,7 @@ def _settled(read: SettingsFile, settings: Settings, document: documents.Documen
         yield Problem(place, f"{pair[0]} is the managedNamespaceLabel: project files can't set it")
 
 
-def _unknown_networks(read: SettingsFile, document: documents.Document) -> Iterator[Problem]:
+def _unknown_networks(read: SettingsFile, document: Document) -> Iterator[Problem]:
     for name in read.network_from:
         if name not in read.networks:
             near = nearest(name, read.networks)

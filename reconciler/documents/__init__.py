@@ -1,0 +1,1 @@
+"""Text of YAML and TOML to plain values with places, and back. Pure."""
