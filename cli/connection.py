@@ -8,6 +8,9 @@ from cli import console
 if TYPE_CHECKING:
     from reconciler.kube import KubeCluster
 
+AT_ONCE = 8
+"""How many requests of one sort are sent side by side."""
+
 
 class _Acting(TypedDict, total=False):
     as_user: str

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from cli import clock
+from cli import clock, connection
 from cli.explain.standing import Position
 from cli.job import positions
 from cli.job.positions import local, read_positions, shared
@@ -115,4 +115,4 @@ def test_many_queues_share_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     found = read_positions(cast("Cluster", Hung()), *(local(f"p{number}", "main") for number in range(40)))
     assert (len(found.of), bool(found.problem)) == (0, True)
-    assert len(asked) <= positions._AT_ONCE
+    assert len(asked) <= connection.AT_ONCE

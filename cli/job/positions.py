@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from cli import clock, parts
+from cli.connection import AT_ONCE
 from cli.explain.standing import Position, counted
 from reconciler.cluster import Body, Cluster
 from reconciler.errors import ClusterError
@@ -17,7 +18,6 @@ PAGE = 20_000
 """Of each page Kueue sorts all that waits: few large ones are quicker. Its limit is 100,000."""
 SECONDS = 2.0
 """With Kueue hung, the API server waits for it much longer."""
-_AT_ONCE = 8
 _API = "/apis/visibility.kueue.x-k8s.io/v1beta2"
 
 
@@ -53,7 +53,7 @@ def read_positions(cluster: Cluster, *queues: Queue, seconds: float = SECONDS) -
     Some versions of Kueue answer with Workloads of other namespaces, and count them: those are left out here.
     """
     until = clock.elapsed() + seconds
-    with ThreadPoolExecutor(min(max(len(queues), 1), _AT_ONCE)) as pool:
+    with ThreadPoolExecutor(min(max(len(queues), 1), AT_ONCE)) as pool:
         answers = list(pool.map(lambda queue: _read(cluster, queue, until), queues))
     items = [item for found, _ in answers for item in found]
     return Positions(counted(items), next((problem for _, problem in answers if problem), ""))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from cli import clock, console
 from cli.catalogue import Caller, Entry, may, read_catalogue, role_in
+from cli.connection import AT_ONCE
 from cli.job.positions import Queue, local, shared
 from reconciler.cluster import Body, Cluster, Resource
 from reconciler.kinds import JOB, WORKLOAD
 from reconciler.wording import shortened
 
-_AT_ONCE = 8
 _PLACES = Resource("visibility.kueue.x-k8s.io", "v1beta2", "clusterqueues/pendingworkloads", "PendingWorkloadsSummary")
 
 
@@ -49,7 +49,7 @@ def everywhere(cluster: Cluster, caller: Caller, verb: str) -> Reach:
     Raises: ClusterError.
     """
     questions = (verb, JOB), (verb, WORKLOAD), ("get", _PLACES)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         allowed = [pool.submit(may, cluster, *question) for question in questions]
         entries = read_catalogue(cluster)
         jobs, workloads, places = (one.result() for one in allowed)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cli import clock, parts
 from cli.catalogue import Entry
+from cli.connection import AT_ONCE
 from cli.explain.jobs import AnyJob, joined, other_kinds
 from cli.explain.overview import WAITING
 from cli.job.positions import Positions, local, read_positions
@@ -15,7 +16,6 @@ from reconciler.cluster import Body, Cluster, Resource
 from reconciler.errors import Forbidden, NotFound
 from reconciler.kinds import JOB, WORKLOAD
 
-_AT_ONCE = 8
 _NOWHERE = Positions({})
 
 
@@ -37,7 +37,7 @@ def read_jobs(cluster: Cluster, entry: Entry, *, positions: bool) -> Found:
 
 def read_everywhere(cluster: Cluster, reach: Reach, *, positions: bool) -> Found:
     """The jobs of all projects in reach, and then their places where any wait. Raises: ClusterError."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(lambda namespace: _read(cluster, namespace), reach.namespaces))
     jobs, workloads, others = (reach.own([body for answer in answers for body in answer[kind]]) for kind in range(3))
     found = joined(jobs, workloads, others, clock.now())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import typer
 
 from cli import clock, console
+from cli.connection import AT_ONCE
 from cli.exits import Exit
 from cli.explain.jobs import JOB_UID, AnyJob, stands_for_another
 from cli.job import belonging
@@ -21,7 +22,6 @@ from reconciler.errors import JobqError, NotFound, UsageError
 from reconciler.kinds import JOB, WORKLOAD
 from reconciler.wording import counted, shortened
 
-_AT_ONCE = 8
 _BY_NAME = 64
 """How many names are asked for one by one; more are found in the list of all."""
 
@@ -144,7 +144,7 @@ def to_each(found: Found, deed: Callable[[AnyJob], str]) -> None:
     for error in found.missing:
         console.complain(error)
         codes.append(Exit.ERROR)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         for result in pool.map(lambda job: _attempt(job, deed), found.jobs):
             if isinstance(result, JobqError):
                 console.complain(result)
@@ -177,7 +177,7 @@ def _by_whole_names(cluster: Cluster, namespace: str, names: Sequence[str]) -> S
     if len(names) > _BY_NAME or not all(map(may_be_name, names)):
         return None
     try:
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             bodies = list(pool.map(lambda name: cluster.get(JOB, name, namespace=namespace), dict.fromkeys(names)))
     except NotFound:
         return None

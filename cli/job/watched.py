@@ -24,6 +24,8 @@ from reconciler.kinds import JOB, WORKLOAD
 
 POSITIONS_SECONDS = 5.0
 """Positions can't be watched: after a change they are asked for again, no more often than this."""
+CLOCK_SECONDS = 5.0
+"""After that all rows are judged anew where nothing has changed but the time; a terminal's few are each second."""
 GONE = "deleted"
 MOST = 16
 """How many projects are followed one by one: twice as many watches."""
@@ -64,10 +66,14 @@ class _Others:
     def of(self, workloads: Sequence[Body]) -> Sequence[Body]:
         owners = owners_of_other_kinds(workloads)
         if not owners <= self.seen:
-            kinds = [read_others(self.cluster, namespace, workloads) for namespace in self.reach.namespaces]
-            self.bodies = [body for bodies in kinds for body in bodies]
+            self.bodies = [body for namespace in self.reach.namespaces for body in self._in(namespace, workloads)]
             self.seen |= owners
         return self.bodies
+
+    def _in(self, namespace: str, workloads: Sequence[Body]) -> Sequence[Body]:
+        """``""``: in all of them. Only kinds that are there are asked for."""
+        there = [one for one in workloads if namespace in {"", one["metadata"]["namespace"]}]
+        return read_others(self.cluster, namespace, there)
 
 
 def watch_jobs(cluster: Cluster, reach: Reach, wanted: Wanted, output: str, where: str) -> None:
@@ -85,16 +91,18 @@ def watch_jobs(cluster: Cluster, reach: Reach, wanted: Wanted, output: str, wher
     shown: _Drawn | _Lines = _Drawn(form, f"no jobs{where and f' in {where}'}") if drawn else _Lines(form, output)
     others = _Others(cluster, reach)
     sources = [Source(kind, namespace=namespace) for namespace in reach.namespaces for kind in (JOB, WORKLOAD)]
-    changes, jobs = -1, list[AnyJob]()
+    changes, jobs, shown_at = -1, list[AnyJob](), 0.0
     with ThreadPoolExecutor(1) as pool:
         places = _Places(cluster, reach, pool)
         for view in live.watch(cluster, "", sources, keeps=lambda _: False):
             if view.changes != changes:
                 changes, places.stale = view.changes, True
                 jobs = _jobs(view, others, reach)
-            now = clock.now()
-            chosen = wanted.of(jobs, now)
-            shown.show(chosen, places.now(waiting_in(chosen)))
+                shown_at = 0.0
+            if drawn or not shown_at or clock.elapsed() - shown_at >= CLOCK_SECONDS:
+                chosen = wanted.of(jobs, clock.now())
+                shown.show(chosen, places.now(waiting_in(chosen)))
+                shown_at = clock.elapsed()
 
 
 def _jobs(view: View, others: _Others, reach: Reach) -> list[AnyJob]:
