@@ -1371,7 +1371,7 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         "failed-exit-3",
         {"job/status/conditions/Failed": _condition("True", "DeadlineExceeded"), "job/spec/activeDeadlineSeconds": 60},
         Code.TIME_LIMIT,
-        ["60 s"],
+        ["limit of 1 min"],
     ),
     (
         "a task's own deadline",
@@ -1386,6 +1386,54 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         {"pods/0/status/containerStatuses/0/state": {"terminated": {"exitCode": 128, "reason": "StartError"}}},
         Code.FAILED,
         ["its command could not be started"],
+    ),
+    (
+        "a command that isn't there, by its name",
+        "failed-exit-3",
+        {
+            "pods/0/status/containerStatuses/0/state": {
+                "terminated": {
+                    "exitCode": 128,
+                    "reason": "StartError",
+                    "message": 'runc create failed: exec: "trian": executable file not found in $PATH: unknown',
+                }
+            }
+        },
+        Code.FAILED,
+        ["its command trian could not be started"],
+    ),
+    (
+        "a node that is shut down",
+        "failed-exit-3",
+        {
+            "pods/0/status/reason": "Terminated",
+            "pods/0/status/message": "Pod was terminated in response to imminent node shutdown.",
+        },
+        Code.POD_EVICTED,
+        ["its node was shut down", "--retries"],
+    ),
+    (
+        "a container that its node has lost",
+        "failed-exit-3",
+        {
+            "pods/0/status/containerStatuses/0/state": {
+                "terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}
+            }
+        },
+        Code.POD_EVICTED,
+        ["its node lost the container"],
+    ),
+    (
+        "a sidecar without memory",
+        "failed-exit-3",
+        {
+            "pods/0/status/containerStatuses": [
+                {"name": "main", "state": {"terminated": {"exitCode": 143, "reason": "Error"}}},
+                {"name": "metrics", "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
+            ]
+        },
+        Code.OUT_OF_MEMORY,
+        ["its container metrics was killed", "more memory for its container metrics"],
     ),
     (
         "out of memory once, and then of patience",

@@ -1,5 +1,6 @@
 """The containers of a pod, those that prepare it included."""
 
+import re
 from collections.abc import Sequence
 
 from cli import parts
@@ -7,6 +8,8 @@ from cli.fit import words as amounts
 from cli.parts import Json
 
 CRASHING = "CrashLoopBackOff"
+NO_COMMAND = re.compile(r'exec: "([^"]+)": (?:executable file not found|stat [^:]*: no such file)')
+"""How a runtime says that an image doesn't have the command."""
 
 
 def statuses(pod: Json) -> Sequence[Json]:
@@ -39,6 +42,15 @@ def preparing(pod: Json) -> str:
         if parts.mapping(one, "state", "running")
     ]
     return next((name for name in names if name not in sidecars), "")
+
+
+def beside(pod: Json, status: Json) -> str:
+    """``init container fetch``, ``container metrics``: one that isn't the job's own; ``""`` for that."""
+    name = parts.text(status, "name")
+    if name in {parts.text(one, "name") for one in parts.items(pod, "status", "initContainerStatuses")}:
+        return f"init container {name}"
+    own = next((parts.text(one, "name") for one in parts.items(pod, "spec", "containers")), name)
+    return "" if name == own else f"container {name}"
 
 
 def exit_code(status: Json) -> int | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from cli import parts
@@ -22,6 +23,8 @@ _OUSTED = {
     "TerminationByKubelet": "its node ended the pod",
     "DeletionByPodGC": "its node is gone",
 }
+_AGAIN = "Submit it again; --retries makes up for lost nodes."
+_LOST = "ContainerStatusUnknown"
 _DEADLINE = "DeadlineExceeded"
 _UNSTARTED = {"StartError", "ContainerCannotRun"}
 _REJECTED = "Pod was rejected"
@@ -64,18 +67,22 @@ def _failed(evidence: Evidence, condition: Json) -> Answer:
     if parts.text(condition, "reason") == _DEADLINE:
         return _deadline(evidence, parts.number(evidence.job, "spec", "activeDeadlineSeconds"))
     decisive = newest if parts.text(evidence.job, "spec", "completionMode") == "Indexed" else newest[:1]
+    which = _indexes(evidence)
     for look in (_memory, _unstarted, _ousted, _pod_deadline):
         if found := next(filter(None, (look(evidence, pod) for pod in decisive)), None):
-            return found
-    codes = list(dict.fromkeys(code for pod in newest for code in exit_codes(pod)))
-    which = _indexes(evidence)
+            return replace(found, sentence=found.sentence.replace(": ", f": {which}", 1))
+    ends = list(dict.fromkeys(end for pod in newest for end in _ends(pod)))
+    codes = list(dict.fromkeys(code for code, _ in ends))
     message = words.plain(parts.text(condition, "message"))
-    how = words.listed([words.exit_code(code) for code in codes]) or message or "nobody says why"
+    told = [f"{words.exit_code(code)}{f' in its {beside}' if beside else ''}" for code, beside in ends]
+    how = words.listed(told) or message or "nobody says why"
     about = f"exit code {words.listed([str(code) for code in codes])}" if codes else "" if which else "its pod failed"
     if not evidence.pods:
         gone = "can't be seen" if "pods" in evidence.unread else "are gone, and their logs with them"
         how += f"; its pods {gone}"
         action = f"`{evidence.command('delete', evidence.name)}`, and submit it again."
+    elif ends and all(beside for _, beside in ends):
+        action = words.mend(ends[0][1])
     else:
         action = f"`{evidence.command('logs', evidence.name, *_first(evidence, failed))}` shows why."
     tries = parts.number(evidence.job, "status", "failed") or 0
@@ -84,11 +91,10 @@ def _failed(evidence: Evidence, condition: Json) -> Answer:
 
 
 def _deadline(evidence: Evidence, seconds: int | None) -> Answer:
-    limit = f" of {seconds} s" if seconds is not None else ""
     when = parts.instant(parts.condition(evidence.job, "Failed"), "lastTransitionTime")
     return Answer(
         Code.TIME_LIMIT,
-        f"Stopped{words.at(when, evidence)}: it ran longer than its time limit{limit}.",
+        f"Stopped{words.at(when, evidence)}: it ran longer than its time limit{words.limit(seconds)}.",
         "Submit it again with a larger --time.",
     )
 
@@ -97,8 +103,12 @@ def _memory(evidence: Evidence, pod: Json) -> Answer | None:
     for status in filter(containers.out_of_memory, containers.statuses(pod)):
         much = containers.memory_of(pod, parts.mapping(evidence.job, "spec", "template", "spec"), status)
         code = containers.exit_code(status)
-        sentence = f"Failed: killed because it used more than {much}{f' (exit {code})' if code else ''}."
-        return Answer(Code.OUT_OF_MEMORY, sentence, "Submit again with more --memory.")
+        beside = containers.beside(pod, status)
+        index = indexes.of_pod(pod) if indexes.counts(evidence.job)[2] != 1 else None
+        who = [f"its {beside}" if beside else "", f"index {index}" if index is not None else ""]
+        subject = f"{' of '.join(filter(None, who))} was " if any(who) else ""
+        sentence = f"Failed: {subject}killed because it used more than {much}{f' (exit {code})' if code else ''}."
+        return Answer(Code.OUT_OF_MEMORY, sentence, f"Submit again with {words.more_memory(beside)}.")
     return None
 
 
@@ -107,7 +117,9 @@ def _unstarted(_: Evidence, pod: Json) -> Answer | None:
     for status in containers.statuses(pod):
         if parts.text(status, "state", "terminated", "reason") in _UNSTARTED:
             image = parts.text(status, "image") or "its image"
-            sentence = f"Failed: its command could not be started, {image} may not have it."
+            missing = containers.NO_COMMAND.search(parts.text(status, "state", "terminated", "message"))
+            which = f"its command {missing[1]}" if missing else "its command"
+            sentence = f"Failed: {which} could not be started, {image} may not have it."
             return Answer(Code.FAILED, sentence, "Check the command and the image, and submit again.")
     return None
 
@@ -123,7 +135,8 @@ def _ousted(_: Evidence, pod: Json) -> Answer | None:
         sentence = f"Failed: its node refused the pod, though the scheduler had chosen it: {why}."
         action = "Submit it again; tell the admins if it happens often."
         return Answer(Code.POD_EVICTED, sentence, action, "its node refused the pod")
-    if told not in {"Evicted", "NodeLost", "Terminated", "NodeShutdown"} and not target:
+    lost = _LOST in {parts.text(one, "state", "terminated", "reason") for one in containers.statuses(pod)}
+    if told not in {"Evicted", "NodeLost", "Terminated", "NodeShutdown"} and not target and not lost:
         return None
     if _DISK_OF_ITS_OWN.search(message):
         sentence = f"Failed: it wrote more to its node's disk than it may: {words.plain(message)}."
@@ -139,20 +152,17 @@ def _ousted(_: Evidence, pod: Json) -> Answer | None:
         used = f", which used {much[1]} and had asked for {much[2] if much[2] != '0' else 'none'}" if much else ""
         return Answer(Code.POD_EVICTED, f"Failed: its node ran out of {what} and evicted the pod{used}.", action)
     reason = parts.text(target, "reason")
-    why = _OUSTED.get(reason) or words.plain(message) or reason or "its node ended the pod"
-    return Answer(Code.POD_EVICTED, f"Failed: {why}.", "Submit it again; --retries makes up for lost nodes.")
+    shut = "its node was shut down" if "node shutdown" in message else ""
+    unknown = "its node lost the container, and nobody knows how that ended" if lost else ""
+    why = shut or _OUSTED.get(reason) or words.plain(message) or unknown or reason or "its node ended the pod"
+    return Answer(Code.POD_EVICTED, f"Failed: {why}.", _AGAIN)
 
 
 def _pod_deadline(evidence: Evidence, pod: Json) -> Answer | None:
     """A task's own limit, where each pod has one."""
     if parts.text(pod, "status", "reason") != _DEADLINE:
         return None
-    seconds = parts.number(pod, "spec", "activeDeadlineSeconds")
-    found = _deadline(evidence, seconds)
-    which = _indexes(evidence)
-    return Answer(
-        found.code, found.sentence.replace(": it ran", f": {which}it ran") if which else found.sentence, found.action
-    )
+    return _deadline(evidence, parts.number(pod, "spec", "activeDeadlineSeconds"))
 
 
 def _indexes(evidence: Evidence) -> str:
@@ -171,10 +181,11 @@ def _first(evidence: Evidence, failed: Sequence[Json]) -> Sequence[str]:
     return [f"--index {min(found)}"] if found and total > 1 else []
 
 
-def exit_codes(pod: Json) -> Sequence[int]:
-    """With what its containers ended, but for success."""
-    found = [parts.number(one, "state", "terminated", "exitCode") for one in containers.statuses(pod)]
-    return [code for code in found if code]
+def _ends(pod: Json) -> Sequence[tuple[int, str]]:
+    """With what its containers ended, but for success, and which each is."""
+    every = containers.statuses(pod)
+    found = [(parts.number(one, "state", "terminated", "exitCode"), containers.beside(pod, one)) for one in every]
+    return [(code, beside) for code, beside in found if code]
 
 
 def _times(evidence: Evidence, which: str) -> Sequence[datetime | None]:

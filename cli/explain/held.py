@@ -42,10 +42,10 @@ def time_limit(evidence: Evidence) -> Answer:
     """Stopped by Kueue at the limit that the job was given."""
     limit = parts.number(evidence.workload, "spec", "maximumExecutionTimeSeconds")
     written = parts.pairs(evidence.job, "metadata", "labels").get(TIME_LIMIT_LABEL, "")
-    seconds = f" of {limit} s" if limit is not None else f" of {written} s" if written else ""
+    limit = int(written) if limit is None and written.isdecimal() else limit
     return Answer(
         Code.TIME_LIMIT,
-        f"Stopped{_when(evidence)}: it ran longer than its time limit{seconds}.",
+        f"Stopped{_when(evidence)}: it ran longer than its time limit{words.limit(limit)}.",
         "Submit it again with a larger --time; this job can't be resumed (Kueue stops it again at once).",
     )
 

@@ -15,7 +15,6 @@ from cli.parts import Json
 _NOT_FOUND = re.compile(r'\b(secret|configmap|config map)s? "?([^"\s]+)"? not found', re.IGNORECASE)
 _NO_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) (?:\S+/)?(\S+)")
 _CLAIM = re.compile(r'persistentvolumeclaims? "([^"]+)" not found')
-_NO_COMMAND = re.compile(r'exec: "([^"]+)": (?:executable file not found|stat [^:]*: no such file)')
 _UNCOUNTED = "uncountedTerminatedPods"
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError"}
 _CONFIG |= {"PreStartHookError", "PostStartHookError", "CreatePodSandboxError"}
@@ -137,7 +136,7 @@ def _config(_: Evidence, pod: Json) -> Answer | None:
 
 
 def _misses(message: str) -> Answer | None:
-    if found := _NO_COMMAND.search(message):
+    if found := containers.NO_COMMAND.search(message):
         sentence = f"Has its quota, but its container can't start: its image has no command {found[1]}."
         return Answer(Code.CONFIG_ERROR, sentence, "Delete it; correct the command or the image, and submit again.")
     if found := _NOT_FOUND.search(message):

@@ -136,14 +136,14 @@ def _retrying(evidence: Evidence) -> Answer | None:
 
 def _how(evidence: Evidence, pod: Json, status: Json) -> tuple[str, str]:
     """With what an attempt ended, and what to do about it: trying again gives nobody more memory."""
-    code = containers.exit_code(status)
+    code, beside = containers.exit_code(status), containers.beside(pod, status)
     if containers.out_of_memory(status):
         much = containers.memory_of(pod, parts.mapping(evidence.job, "spec", "template", "spec"), status)
-        return f" was killed because it used more than {much}", "Delete it and submit again with more --memory."
-    inits = {parts.text(one, "name") for one in parts.items(pod, "status", "initContainerStatuses")}
-    name = parts.text(status, "name")
-    who = f" failed in its init container {name}:" if name in inits else " ended with"
-    return f"{who} {words.exit_code(code or 1)}", _look(evidence)
+        in_it = f": its {beside}" if beside else ""
+        action = f"Delete it and submit again with {words.more_memory(beside)}."
+        return f"{in_it} was killed because it used more than {much}", action
+    how = f" failed in its {beside}:" if beside else " ended with"
+    return f"{how} {words.exit_code(code or 1)}", words.mend(beside) if beside else _look(evidence)
 
 
 def _look(evidence: Evidence) -> str:

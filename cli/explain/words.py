@@ -47,6 +47,11 @@ def span(time: timedelta) -> str:
     return f"{minutes} min {rest} s" if minutes and rest else f"{minutes} min" if minutes else f"{rest} s"
 
 
+def limit(seconds: int | None) -> str:
+    """`` of 2 h``, after a limit of time; nothing where it isn't known."""
+    return "" if seconds is None else f" of {span(timedelta(seconds=seconds))}"
+
+
 def ordinal(number: int) -> str:
     """``1st``, ``12th``, ``23rd``."""
     ending = "th" if number % 100 in _TEENS else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
@@ -81,6 +86,16 @@ def exit_code(code: int) -> str:
     return f"exit code {code}{f' ({meaning})' if meaning else ''}"
 
 
+def more_memory(beside: str) -> str:
+    """What to submit with: the option is for the job's own container."""
+    return f"more memory for its {beside}" if beside else "more --memory"
+
+
+def mend(beside: str) -> str:
+    """What to do about a container that isn't the job's own: nobody shows what it prints."""
+    return f"Correct what its {beside} runs, and submit again: the job's logs are those of its own container."
+
+
 def plain(message: str) -> str:
-    """A cluster's own words without the full stop, to stand inside a sentence."""
-    return message.strip().rstrip(".")
+    """A cluster's own words, on one line and without the full stop, to stand inside a sentence."""
+    return " ".join(message.split()).rstrip(".")
