@@ -9,7 +9,8 @@ import pytest
 from reconciler.declare import declare
 from reconciler.errors import RenderError
 from reconciler.model import Body, File, Manifest, Snapshot
-from reconciler.render import Templates, in_force, render
+from reconciler.render import Templates, render
+from reconciler.rendering.words import in_force
 from reconciler.source import templates
 from tests.repository import project
 from tests.world import TODAY
