@@ -199,6 +199,12 @@ class Evidence:
         found = [one for one in self.events_about(kind) if parts.text(one, "reason") == reason]
         return [parts.text(one, "message") for one in sorted(found, key=happened, reverse=True)]
 
+    def said_of_pod(self, pod: Json, reason: str) -> Sequence[str]:
+        """The same of one pod: what was said of one that has gone says nothing of its successor."""
+        found = [one for one in self.events_about("Pod") if parts.text(one, "reason") == reason]
+        own = [one for one in found if parts.text(one, "involvedObject", "name") == parts.name(pod)]
+        return [parts.text(one, "message") for one in sorted(own, key=happened, reverse=True)]
+
     def events_about(self, kind: str) -> Sequence[Json]:
         """The events about the job's own objects of that kind, pods that have gone among them."""
         own = (self.workload, *self.pods)

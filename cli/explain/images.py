@@ -55,13 +55,13 @@ def unpulled(evidence: Evidence, pod: Json) -> Answer | None:
             sentence = f"Has its quota, but its image name is not valid: '{image}'."
             return Answer(Code.IMAGE_PULL, sentence, "Delete it and submit with a valid --image.")
         if reason in _REASONS:
-            why, action = _why(evidence, state, image)
+            why, action = _why(evidence, pod, state, image)
             return Answer(Code.IMAGE_PULL, f"Has its quota, but its image can't be pulled: {why}.", action)
     return None
 
 
-def _why(evidence: Evidence, state: Json, image: str) -> tuple[str, str]:
-    tried = [one for one in evidence.said_of("Pod", "Failed") if "pull" in one]  # older kubelets say why only there
+def _why(evidence: Evidence, pod: Json, state: Json, image: str) -> tuple[str, str]:
+    tried = [one for one in evidence.said_of_pod(pod, "Failed") if "pull" in one]  # older kubelets say why only there
     message = " ".join([_BACKING_OFF.sub("", parts.text(state, "message")), *tried[:1]])
     bare = message.lower().replace(image.lower(), "")  # a tag may look like a number of HTTP
     for pattern, why, action in _KNOWN:

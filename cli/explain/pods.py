@@ -159,13 +159,19 @@ def _mount(evidence: Evidence, pod: Json) -> Answer | None:
     if not parts.text(pod, "spec", "nodeName"):
         return None
     for reason in ("FailedMount", "FailedAttachVolume"):
-        for message in evidence.said_of("Pod", reason):
+        for message in evidence.said_of_pod(pod, reason):
             if claim := _CLAIM.search(message):
                 return _volume(f"the volume claim {claim[1]} does not exist")
             if "Multi-Attach" in message:
                 return _elsewhere_in_use(message)
-            return _misses(message) or _volume(f"a volume can't be mounted: {words.plain(message)}")
+            return _misses(message) or _unmounted(message)
     return None
+
+
+def _unmounted(message: str) -> Answer:
+    """The claim is there, its storage doesn't answer or refuses."""
+    sentence = f"Has its quota, but its pod can't start: a volume can't be mounted: {words.plain(message)}."
+    return Answer(Code.VOLUME_MISSING, sentence, "Wait, it is tried again; tell the admins if it stays so.")
 
 
 def _elsewhere_in_use(message: str) -> Answer:
@@ -195,7 +201,7 @@ def _starting(evidence: Evidence, living: Sequence[Json]) -> Answer:
     pod, alone = living[0], len(living) == 1
     node = parts.text(pod, "spec", "nodeName")
     which = "its pod is" if alone else f"its {len(living)} pods are"
-    pulling = evidence.said_of("Pod", "Pulling") and not evidence.said_of("Pod", "Pulled")
+    pulling = evidence.said_of_pod(pod, "Pulling") and not evidence.said_of_pod(pod, "Pulled")
     preparing = containers.preparing(pod)
     about = f"runs its init container {preparing}" if preparing else "pulls the image" if pulling else ""
     where = f"{which} on {node} and {about or 'is being set up'}" if alone else f"{which} being set up"
@@ -206,6 +212,6 @@ def _starting(evidence: Evidence, living: Sequence[Json]) -> Answer:
     elif not node:
         about = "not on a node yet"
         where = f"{which} {about}"
-    troubled = next(iter(evidence.said_of("Pod", "FailedCreatePodSandBox")), "") if node else ""
+    troubled = next(iter(evidence.said_of_pod(pod, "FailedCreatePodSandBox")), "") if node else ""
     trouble_ = f". Its node had trouble with that: {words.plain(troubled)}" if troubled else ""
     return Answer(Code.STARTING, f"Starting: {where}{trouble_}.", "Wait.", about)
