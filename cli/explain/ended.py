@@ -16,13 +16,14 @@ _DISK, _MEMORY, _PIDS = "ephemeral-storage", "memory", "pids"
 _OUT_OF = {_DISK: "disk", _MEMORY: "memory", _PIDS: "processes"}
 _LOW = re.compile(r"low on resource: ([\w-]+)")
 _USED = re.compile(r"was using (\S+), request is (\S+),")
-_OUSTED = {
+OUSTED = {
     "DeletionByTaintManager": "its node was lost or drained",
     "EvictionByEvictionAPI": "its node was drained",
     "PreemptionByScheduler": "the scheduler gave its node to a more important pod",
     "TerminationByKubelet": "its node ended the pod",
     "DeletionByPodGC": "its node is gone",
 }
+"""Why something else than the job ends a pod -> how that is said."""
 _AGAIN = "Submit it again; --retries makes up for lost nodes."
 _LOST = "ContainerStatusUnknown"
 _DEADLINE = "DeadlineExceeded"
@@ -154,7 +155,7 @@ def _ousted(_: Evidence, pod: Json) -> Answer | None:
     reason = parts.text(target, "reason")
     shut = "its node was shut down" if "node shutdown" in message else ""
     unknown = "its node lost the container, and nobody knows how that ended" if lost else ""
-    why = shut or _OUSTED.get(reason) or words.plain(message) or unknown or reason or "its node ended the pod"
+    why = shut or OUSTED.get(reason) or words.plain(message) or unknown or reason or "its node ended the pod"
     return Answer(Code.POD_EVICTED, f"Failed: {why}.", _AGAIN)
 
 

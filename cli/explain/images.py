@@ -14,6 +14,7 @@ _REASONS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNev
 _REASONS |= {"RegistryUnavailable", "SignatureValidationFailed", "ErrInvalidImageName"}
 _BACKING_OFF = re.compile(r'^Back-off pulling image "[^"]*"(?:: )?')
 _CHECK = "Check the name and tag; delete the job and submit with --image."
+_OTHER = "Check the name and tag; delete the job and submit it with another image for that container."
 _KNOWN: Sequence[tuple[re.Pattern[str], str, str]] = (
     (
         re.compile(r"no match(?:ing manifest)? for platform|no matching manifest"),
@@ -29,6 +30,11 @@ _KNOWN: Sequence[tuple[re.Pattern[str], str, str]] = (
         re.compile(r"unauthorized|authentication required|authorization failed|\bdenied\b|\b40[13]\b"),
         "the registry refuses {}: it may be private, or not exist",
         "Check the name; ask a maintainer for a pull secret (imagePullSecrets of the project).",
+    ),
+    (
+        re.compile(r"pull policy of never"),
+        "{} is not on its node, and its pull policy is Never",
+        "Delete it and submit without that pull policy.",
     ),
     (re.compile(r"no space left"), "the disk of its node is full, {} has no room", "Tell the admins."),
     (
@@ -56,6 +62,8 @@ def unpulled(evidence: Evidence, pod: Json) -> Answer | None:
             return Answer(Code.IMAGE_PULL, sentence, "Delete it and submit with a valid --image.")
         if reason in _REASONS:
             why, action = _why(evidence, pod, state, image)
+            own = next((parts.text(one, "image") for one in parts.items(pod, "spec", "containers")), image)
+            action = _OTHER if action == _CHECK and image != own else action
             return Answer(Code.IMAGE_PULL, f"Has its quota, but its image can't be pulled: {why}.", action)
     return None
 

@@ -15,6 +15,7 @@ from cli.parts import Json
 _NOT_FOUND = re.compile(r'\b(secret|configmap|config map)s? "?([^"\s]+)"? not found', re.IGNORECASE)
 _NO_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) (?:\S+/)?(\S+)")
 _CLAIM = re.compile(r'persistentvolumeclaims? "([^"]+)" not found')
+_VOLUME = re.compile(r'for volume "([^"]+)"')
 _UNCOUNTED = "uncountedTerminatedPods"
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError"}
 _CONFIG |= {"PreStartHookError", "PostStartHookError", "CreatePodSandboxError"}
@@ -170,7 +171,9 @@ def _mount(evidence: Evidence, pod: Json) -> Answer | None:
 
 def _unmounted(message: str) -> Answer:
     """The claim is there, its storage doesn't answer or refuses."""
-    sentence = f"Has its quota, but its pod can't start: a volume can't be mounted: {words.plain(message)}."
+    which, said = _VOLUME.search(message), message.rpartition("\nOutput: ")[2]
+    what = f"the volume {which[1]}" if which else "a volume"
+    sentence = f"Has its quota, but its pod can't start: {what} can't be mounted: {words.plain(said)}."
     return Answer(Code.VOLUME_MISSING, sentence, "Wait, it is tried again; tell the admins if it stays so.")
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from cli import parts
 from cli.explain import containers, indexes, pods, words
 from cli.explain.answer import Answer, Code
+from cli.explain.ended import OUSTED
 from cli.explain.evidence import Evidence
 from cli.explain.held import STOPPED
 from cli.explain.partly import partly
@@ -61,7 +62,23 @@ def _fully(evidence: Evidence) -> Answer | None:
     if parts.text(evidence.local_queue, "spec", "stopPolicy") in STOPPED:
         sentence += " The project is paused: this job may finish, nothing new starts."
         action = "Nothing to do."
+    if parts.text(evidence.cluster_queue, "spec", "stopPolicy") == "Hold":
+        sentence += f" The cluster's queue {evidence.cluster_queue_name} is stopped: this job may finish."
+    if disturbed := next(filter(None, (_disturbed(evidence, pod) for pod in working)), ""):
+        sentence += disturbed
+        action = "Wait; --retries makes up for lost nodes."
     return Answer(Code.RUNNING, sentence, action)
+
+
+def _disturbed(evidence: Evidence, pod: Json) -> str:
+    """What happens to a pod whose containers run, as far as anybody knows."""
+    target = parts.condition(pod, "DisruptionTarget") if parts.holds(pod, "DisruptionTarget") else {}
+    if why := OUSTED.get(parts.text(target, "reason")):
+        return f" Its pod {parts.name(pod)} is being stopped: {why}."
+    unready = parts.condition(pod, "Ready").get("status") == "False"
+    if unready and evidence.said_of_pod(pod, "NodeNotReady"):
+        return f" The node {parts.text(pod, 'spec', 'nodeName')} doesn't answer: what its pod there does isn't known."
+    return ""
 
 
 def _between(evidence: Evidence) -> Answer | None:
