@@ -1,12 +1,11 @@
 """The port to the API server over the official client's raw calls: one attempt, bounded time, plain JSON values."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from importlib.metadata import version
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -15,23 +14,15 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.client.rest import RESTResponse
 
 from reconciler.cluster import Body, Channels, Event, Listing, Resource
-from reconciler.errors import (
-    ClusterError,
-    Conflict,
-    Expired,
-    Forbidden,
-    NotFound,
-    Rejected,
-    Unauthorized,
-    Unreachable,
-)
+from reconciler.errors import Expired, Unreachable
 from reconciler.kubeconfig import find_access
 from reconciler.model import MANAGER, PEOPLE
+from reconciler.reaching import answers
 from reconciler.reaching.access import Access
 from reconciler.reaching.channels import COMMAND, PORT, Refused
 from reconciler.reaching.proxies import without_password
 from reconciler.reaching.transport import Transport
-from reconciler.reaching.trouble import no_answer, valid_until
+from reconciler.reaching.trouble import no_answer
 
 PAGE = 500
 LARGE_PAGE = 20_000
@@ -48,62 +39,8 @@ _MERGE = "application/merge-patch+json"
 _JSON = "application/json"
 _REVIEWS = ("/apis/authentication.k8s.io/", "/apis/authorization.k8s.io/")
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_ANSWERS: Mapping[int, type[ClusterError]] = {
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    409: Conflict,
-    410: Expired,
-}
-_ELSEWHERE = "does the server's address in the kubeconfig lead to something else, such as a login page?"
 OnWarning = Callable[[str], None]
 T = TypeVar("T")
-
-
-class _ListMeta(msgspec.Struct):
-    resourceVersion: str = ""  # noqa: N815 - the API's own names
-    next: str = msgspec.field(name="continue", default="")
-
-
-class _Page(msgspec.Struct):
-    metadata: _ListMeta
-    items: list[Body] | None = None
-
-
-class _WatchLine(msgspec.Struct):
-    type: str
-    object: Body
-
-
-class _Details(msgspec.Struct):
-    causes: list[dict[str, str]] | None = None
-
-
-class _Status(msgspec.Struct):
-    """https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/."""
-
-    message: str = ""
-    reason: str = ""
-    code: int = 0
-    details: _Details | None = None
-
-
-_page = msgspec.json.Decoder(_Page)
-
-
-@cache
-def _decoder(shape: type | None) -> "msgspec.json.Decoder[Any]":
-    """Of a page whose items have that shape: what it doesn't name is passed over, which is several times as quick."""
-    if shape is None:
-        return _page
-    items: Any = list[shape] | None  # type: ignore[valid-type] # a type made while running
-    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [("metadata", _ListMeta), ("items", items, None)]
-    return msgspec.json.Decoder(msgspec.defstruct("ShapedPage", fields))
-
-
-_line = msgspec.json.Decoder(_WatchLine)
-_status = msgspec.json.Decoder(_Status)
-_body = msgspec.json.Decoder(dict[str, Any])
 
 
 def connect(
@@ -173,7 +110,7 @@ class KubeCluster:
     def _pages(self, resource: Resource, namespace: str, query: Mapping[str, str]) -> Listing:
         doing, path = _listing_of(resource, namespace), _path(resource, namespace)
         accept = _METADATA if resource.metadata_only else _JSON
-        decoder = _decoder(resource.shape)
+        decoder = answers.page_of(resource.shape)
         page = self._decode(doing, self._ask("GET", path, doing, query=query, accept=accept), decoder)
         items: list[Body] = page.items or []
         first = page.metadata
@@ -191,7 +128,7 @@ class KubeCluster:
     def read(self, path: str, *, seconds: float = 0) -> Body:
         """What the server says of itself. Raises: NotFound and other ClusterErrors."""
         doing = f"read {path.partition('?')[0]}"
-        return self._decode(doing, self._ask("GET", path, doing, query={}, seconds=seconds), _body)
+        return self._decode(doing, self._ask("GET", path, doing, query={}, seconds=seconds), answers.BODY)
 
     def watch(
         self,
@@ -216,7 +153,7 @@ class KubeCluster:
         doing = f"watch {resource}{_inside(namespace)}"
         with self._stream(_path(resource, namespace), doing, query, silence) as answer:
             for line in _lines(_until_cut(_pieces(answer))):
-                event = self._decode(doing, line, _line)
+                event = self._decode(doing, line, answers.EVENT)
                 if event.type == "ERROR":
                     self._refuse(doing, int(event.object.get("code", 0)), msgspec.json.encode(event.object), {})
                 yield Event(event.type, event.object)
@@ -327,7 +264,7 @@ class KubeCluster:
         content: str = "",
     ) -> Body:
         answer = self._ask(method, path, doing, query=query or {}, body=body, content=content)
-        return self._decode(doing, answer, _body)
+        return self._decode(doing, answer, answers.BODY)
 
     def _ask(
         self,
@@ -388,7 +325,7 @@ class KubeCluster:
                 raise
             answer = asking()
         for text in answer.headers.getlist("Warning"):
-            self._on_warning(_warning_text(text))
+            self._on_warning(answers.warning_text(text))
         return answer
 
     @contextmanager
@@ -400,34 +337,11 @@ class KubeCluster:
             text, hint = no_answer(doing, error, CONNECT_SECONDS, seconds or ANSWER_SECONDS, writes=writes)
             raise Unreachable(f"{text} ({self._where})", hint=hint) from error
 
-    def _decode(self, doing: str, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-        try:
-            return decoder.decode(data)
-        except msgspec.MsgspecError as error:
-            raise Rejected(
-                f"can't {doing}: the answer is none of a Kubernetes API server ({self._where}): {error}",
-                hint=_ELSEWHERE,
-            ) from error
+    def _decode(self, doing: str, data: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
+        return answers.decoded(decoder, data, doing, self._where)
 
     def _refuse(self, doing: str, code: int, data: bytes, headers: Mapping[str, str]) -> NoReturn:
-        try:
-            status = _status.decode(data)
-        except msgspec.MsgspecError:
-            status = _Status(message=data[:200].decode(errors="replace").strip())
-        kind = _ANSWERS.get(code, Rejected)
-        text, hint = _explained(kind, status, self._access)
-        if data.lstrip().startswith(b"<"):
-            text, hint = f"the answer is a web page (HTTP {code})", _ELSEWHERE
-        causes = (status.details.causes if status.details else None) or ()
-        wait = headers.get("Retry-After", "")
-        raise kind(
-            f"can't {doing}: {text or f'HTTP {code}'} ({self._where})",
-            hint=hint,
-            code=code,
-            reason=status.reason,
-            causes=causes,
-            retry_after=float(wait) if wait.isdigit() else None,
-        )
+        raise answers.refusal(doing, code, data, headers, self._access, self._where)
 
     @property
     def _where(self) -> str:
@@ -482,32 +396,6 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield from filter(None, whole)
 
 
-def _warning_text(header: str) -> str:
-    """``299 - "text"`` as https://www.rfc-editor.org/rfc/rfc9111#section-5.5 had it."""
-    match = re.fullmatch(r'\d{3} \S+ "((?:[^"\\]|\\.)*)".*', header)
-    return re.sub(r"\\(.)", r"\1", match[1]) if match else header
-
-
 def _connect(silence: float | None) -> float:
     """Seconds in which a connection must be there."""
     return CONNECT_SECONDS if silence is None else min(silence, CONNECT_SECONDS)
-
-
-def _explained(kind: type[ClusterError], status: _Status, access: Access) -> tuple[str, str]:
-    """The server's words, and what to do."""
-    if kind is Unauthorized:
-        return (
-            f"the server doesn't know who asks{_identity(access)}",
-            "get new credentials, or choose another --context",
-        )
-    if kind is Forbidden and " cannot " in status.message:
-        return status.message, "ask the project's maintainer, or the cluster's admins, for access"
-    if kind is NotFound and (not status.reason or "could not find the requested resource" in status.message):
-        return "the server doesn't serve this kind", "is Kueue installed there, in a version that jobq knows?"
-    return status.message, ""
-
-
-def _identity(access: Access) -> str:
-    who = f" (user {access.user!r} of the kubeconfig" if access.user else " (the pod's ServiceAccount"
-    end = valid_until(access.certificate)
-    return f"{who}{f', certificate valid until {end}' if end else ''})"

@@ -31,6 +31,7 @@ from reconciler.errors import (
 from reconciler.kinds import CONFIG_MAP, JOB, NAMESPACE, SELF_SUBJECT_REVIEW
 from reconciler.kube import KubeCluster, connect
 from reconciler.kubeconfig import find_access
+from reconciler.reaching import answers
 from reconciler.reaching.access import Access
 from reconciler.reaching.trouble import valid_until
 from tests.controlplane.plane import Plane
@@ -366,8 +367,8 @@ def test_log_that_is_cut_says_so() -> None:
     [('299 - "use v1beta2 instead"', "use v1beta2 instead"), (r'299 - "a \"b\""', 'a "b"'), ("odd", "odd")],
 )
 def test_warning_header(header: str, text: str) -> None:
-    assert kube._warning_text(header) == text
+    assert answers.warning_text(header) == text
 
 
 def test_errors_are_of_one_tree() -> None:
-    assert all(issubclass(kind, ClusterError) for kind in (*kube._ANSWERS.values(), Unreachable, Rejected))
+    assert all(issubclass(kind, ClusterError) for kind in (*answers._ANSWERS.values(), Unreachable, Rejected))
