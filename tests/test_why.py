@@ -1403,6 +1403,27 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
         ["its command trian could not be started"],
     ),
     (
+        "a node that doesn't answer",
+        "running",
+        {
+            "pods/0/status/conditions/Ready": {"status": "False"},
+            "events/lost": {
+                "reason": "NodeNotReady",
+                "message": "Node is not ready",
+                "involvedObject": {"kind": "Pod", "name": "train-rlrj4"},
+            },
+        },
+        Code.RUNNING,
+        ["The node node-0 doesn't answer"],
+    ),
+    (
+        "a node that is being drained",
+        "running",
+        {"pods/0/status/conditions/DisruptionTarget": {"status": "True", "reason": "EvictionByEvictionAPI"}},
+        Code.RUNNING,
+        ["Its pod train-rlrj4 is being stopped: its node was drained"],
+    ),
+    (
         "a node that is shut down",
         "failed-exit-3",
         {
