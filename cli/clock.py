@@ -1,4 +1,4 @@
-"""The one place where time is read: everything else is given it."""
+"""The one place where the date is read, and the command line's seconds: everything else is given them."""
 
 import time
 from datetime import UTC, date, datetime

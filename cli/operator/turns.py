@@ -1,7 +1,6 @@
 """Single runs take turns: while one writes, another waits, and plans upon what that has written."""
 
 import socket
-import time
 import uuid
 from types import TracebackType
 from typing import Self
@@ -57,11 +56,11 @@ class Turn:
         self._lease.close()
 
     def _wait(self) -> None:
-        until, told = time.monotonic() + PATIENCE_SECONDS, ""
+        until, told = clock.elapsed() + PATIENCE_SECONDS, ""
         while not self._lease.held:
             if self.stop.wait(_LOOK_SECONDS):
                 return
-            is_late, trouble = time.monotonic() > until, self._trouble
+            is_late, trouble = clock.elapsed() > until, self._trouble
             if trouble is not None and (is_late or isinstance(trouble, Forbidden)):
                 raise trouble
             if is_late:
