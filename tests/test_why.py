@@ -687,7 +687,7 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
             f"{WL}/resourceRequests": [],
         },
         Code.NEVER_FITS,
-        ["its pods together ask for 5 nvidia.com/gpu", "at most 4", "at most 3 pods workers at a time"],
+        ["its pods together ask for 5 nvidia.com/gpu", "at most 4", "at most 3 pods in workers"],
     ),
     (
         "two flavors, and of each something else is short",
@@ -1541,7 +1541,7 @@ CASES: list[tuple[str, str, dict[str, Any], Code, list[str]]] = [
             }
         },
         Code.WAITING_FOR_QUOTA,
-        ["needs 4 nvidia.com/gpu", "2 pods at a time"],
+        ["needs 4 nvidia.com/gpu", "Make it fit into 2 GPUs to start now, or wait"],
     ),
     (
         "another kind, running",

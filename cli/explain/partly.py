@@ -1,6 +1,7 @@
 """The job of which some pods run, and others don't come, find no node or can't start."""
 
 import re
+from collections import Counter
 
 from cli import parts
 from cli.explain import pods, scheduling
@@ -41,8 +42,17 @@ def _not_running(evidence: Evidence, working: int) -> Answer | None:
     found = pods.trouble(evidence, rest)
     if not found:
         return None
-    why = _ENDING.sub("", found.sentence.split(": ", 1)[-1])
-    return _answer(working, len(living), f"{len(rest)} can't start: {why}", found.action)
+    alike = Counter(_reason(one) for pod in rest if (one := pods.trouble(evidence, [pod])))
+    first = _reason(found)
+    counts = {first: alike.pop(first, 0) or len(rest) - alike.total()} | alike
+    told = [f"{count} can't start: {why}" for why, count in counts.items()]
+    if others := len(rest) - sum(counts.values()):
+        told.append(f"{others} {'is' if others == 1 else 'are'} about to start")
+    return _answer(working, len(living), "; ".join(told), found.action)
+
+
+def _reason(trouble: Answer) -> str:
+    return _ENDING.sub("", trouble.sentence.split(": ", 1)[-1])
 
 
 def _not_there(evidence: Evidence, working: int) -> Answer | None:

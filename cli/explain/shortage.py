@@ -10,6 +10,7 @@ from cli.fit import words as amounts
 from cli.fit.cohort import Room
 from cli.fit.judge import PODS, Choice, Never, Queue, Try
 from cli.fit.requests import PodSet
+from reconciler.kinds import JOB
 
 _ZERO = Decimal(0)
 
@@ -88,7 +89,7 @@ def way_out(evidence: Evidence, queue: Queue, choices: Sequence[Choice]) -> str:
     )
     where = f" to start in {best.flavor} now" if len(choice.suiting) > 1 else ""
     if choice.pods.count > 1 and at_once:
-        return f"{_fewer(evidence, at_once).capitalize()}{where or ' to start now'}, or wait{look}."
+        return f"{_fewer(evidence, at_once, free)}{where or ' to start now'}, or wait{look}."
     sizes = {key: amounts.whole(key, value / max(choice.pods.count, 1)) for key, value in free.items()}
     if not all(sizes.values()):
         return f"Wait{look}."
@@ -103,9 +104,11 @@ def smaller(evidence: Evidence, never: Never) -> str:
     """``submit with at most 4 GPUs``, or with fewer pods at a time."""
     resource, pods = never.resource, never.pods
     if pods.count > 1 and never.at_once:
+        if evidence.kind != JOB.kind or never.others:
+            many = f"{never.at_once} pod{'s' if never.at_once > 1 else ''}"
+            return f"submit with at most {many}{f' in {pods.name}' if never.others else ''}"
         fewer = indexes.option(evidence.job, never.at_once)
-        of_these = f" pods {pods.name}" if never.others else ""
-        return f"submit with at most {never.at_once}{of_these} at a time{f' ({fewer})' if fewer else ''}"
+        return f"submit with at most {never.at_once} at a time{f' ({fewer})' if fewer else ''}"
     size = amounts.whole(resource, never.each)
     if not size and (alone := amounts.whole(resource, never.most)):
         return f"submit with one pod at a time, and at most {amounts.plainly(resource, alone)} in it"
@@ -115,9 +118,13 @@ def smaller(evidence: Evidence, never: Never) -> str:
     return f"submit with at most {amounts.plainly(resource, size)}{per}"
 
 
-def _fewer(evidence: Evidence, at_once: int) -> str:
+def _fewer(evidence: Evidence, at_once: int, free: Mapping[str, Decimal]) -> str:
+    """Only a Job can have its pods after one another."""
+    if evidence.kind != JOB.kind:
+        sizes = [amounts.plainly(key, amounts.whole(key, free[key])) for key in sorted(free)]
+        return f"Make it fit into {words.listed(sizes)}"
     array = indexes.option(evidence.job, at_once)
-    return f"resubmit with {array}" if array else f"ask for {at_once} pod{'s' if at_once > 1 else ''} at a time"
+    return f"Resubmit with {array}" if array else f"Ask for {at_once} pod{'s' if at_once > 1 else ''} at a time"
 
 
 def _a_pod(choice: Choice) -> str:
