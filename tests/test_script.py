@@ -1,11 +1,13 @@
 """Scripts that are shipped: what runs them, and what they say of themselves."""
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.job.submit import submit
+from cli.job.typed import work_of
 from cli.submission import naming, script
 from cli.submission.mounts import keys_of
 from reconciler.declaring.forms import DefaultsFile, JobFile
@@ -170,6 +172,27 @@ def test_file_names(path: str, file: str, name: str) -> None:
     assert naming.base_name(None, work.shown) == name
     key = keys_of(work.files)[file]
     assert key.isascii()
+
+
+@pytest.mark.parametrize(
+    ("text", "warns"),
+    [
+        ('import time\nparser.add_argument("-t", "--time")\n', False),
+        ("@click.option('--time/--no-time')\n", False),
+        ("case $1 in --time) shift;; esac\n", False),
+        ("case $1 in --time=*) shift;; esac\n", False),
+        ("import time\n", True),
+        ('parser.add_argument("--time-out")\n', True),
+        ('parser.add_argument("--no--time")\n', True),
+        ('"""Run it by: jobq submit --time 4h train.py"""\n', True),
+    ],
+)
+def test_options_of_both(tmp_path: Path, text: str, *, warns: bool) -> None:
+    """An option of jobq behind a script is warned of, unless the script reads one of that name."""
+    path = tmp_path / "train.py"
+    path.write_text(text)
+    told = ["--time=4h goes to the script: jobq's own options stand before its name"]
+    assert list(work_of([str(path), "--time=4h", "--lr", "1"], {"--time"}).notices) == (told if warns else [])
 
 
 def test_one_list_of_words() -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import shlex
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -46,7 +47,7 @@ class Parser(Command):
 def work_of(words: Sequence[str], own: Collection[str]) -> Work:
     """A command after ``--``, or a local script and its arguments. Raises: UsageError with the right form.
 
-    ``own`` are the options of `submit`: who writes one behind the script may have meant it for jobq.
+    ``own`` are the options of `submit`: who writes one behind a script that doesn't know it may have meant it for jobq.
     """
     if not words:
         raise UsageError("there is no command to run", hint=_FORM)
@@ -56,11 +57,18 @@ def work_of(words: Sequence[str], own: Collection[str]) -> Work:
         return script.command(words[1:])
     if not _is_file(words[0]):
         raise _no_script(words)
-    work = script.script(words[0].replace(os.sep, "/"), read_file(words[0], MOST_BYTES), words[1:])
-    theirs = [word for word in dict.fromkeys(words[1:]) if word.partition("=")[0] in own]
+    data = read_file(words[0], MOST_BYTES)
+    work = script.script(words[0].replace(os.sep, "/"), data, words[1:])
+    spelt = {word: word.partition("=")[0] for word in words[1:]}
+    theirs = [word for word, option in spelt.items() if option in own and not _reads(data, option)]
     goes = "goes" if len(theirs) == 1 else "go"
     told = f"{shortened(theirs)} {goes} to the script: jobq's own options stand before its name"
     return replace(work, notices=[*work.notices, told]) if theirs else work
+
+
+def _reads(data: bytes, option: str) -> bool:
+    """Whether a script names an option as it tells a parser of it, in quotes, or in a shell's ``case``."""
+    return bool(re.search(rb"(?<![\w-])%s(?:[\"'/|)]|=\*)" % re.escape(option.encode()), data))
 
 
 def _no_script(words: Sequence[str]) -> UsageError:
