@@ -581,7 +581,7 @@ def test_interrupted_follower_leaves_the_job(real: Stage) -> None:
 def test_command_that_is_no_program(real: Stage) -> None:
     run = real.jobq("submit", "--wait", "--", "no-such-program")
     assert run.code == 100
-    assert "its command could not be started" in run.err
+    assert "its command no-such-program could not be started" in run.err
 
 
 # ------------------------------------------------------------------------------------------------ requests and outages
