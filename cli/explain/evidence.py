@@ -196,22 +196,31 @@ class Evidence:
 
     def said_of(self, kind: str, reason: str) -> Sequence[str]:
         """The messages of events about the job's own objects of that kind, newest first."""
-        found = [one for one in self.events_about(kind) if parts.text(one, "reason") == reason]
-        return [parts.text(one, "message") for one in sorted(found, key=happened, reverse=True)]
+        return _said(self.events_about(kind), reason)
 
     def said_of_pod(self, pod: Json, reason: str) -> Sequence[str]:
         """The same of one pod: what was said of one that has gone says nothing of its successor."""
-        found = [one for one in self.events_about("Pod") if parts.text(one, "reason") == reason]
-        own = [one for one in found if parts.text(one, "involvedObject", "name") == parts.name(pod)]
-        return [parts.text(one, "message") for one in sorted(own, key=happened, reverse=True)]
+        name = parts.name(pod)
+        own = [one for one in self.events_about("Pod") if parts.text(one, "involvedObject", "name") == name]
+        return _said(own, reason)
 
     def events_about(self, kind: str) -> Sequence[Json]:
         """The events about the job's own objects of that kind, pods that have gone among them."""
+        return [one for one in self._own_events if parts.text(one, "involvedObject", "kind") == kind]
+
+    @cached_property
+    def _own_events(self) -> Sequence[Json]:
+        """Found once: there may be thousands of pods, and each is asked about."""
         own = (self.workload, *self.pods)
         there = {parts.name(body): parts.text(body, "metadata", "uid") for body in own} | {self.name: self.uid}
         called = belonging.pod_names(self.job, self.kind, self.name)
-        told = [one for one in self.events if parts.text(one, "involvedObject", "kind") == kind]
-        return [one for one in told if belonging.is_event_about(one, there, called)]
+        return [one for one in self.events if belonging.is_event_about(one, there, called)]
+
+
+def _said(events: Sequence[Json], reason: str) -> Sequence[str]:
+    """The messages of those of that reason, newest first."""
+    found = [one for one in events if parts.text(one, "reason") == reason]
+    return [parts.text(one, "message") for one in sorted(found, key=happened, reverse=True)]
 
 
 def happened(event: Json) -> datetime:

@@ -95,11 +95,11 @@ def watch_jobs(cluster: Cluster, reach: Reach, wanted: Wanted, output: str, wher
     with ThreadPoolExecutor(1) as pool:
         places = _Places(cluster, reach, pool)
         for view in live.watch(cluster, "", sources, keeps=lambda _: False):
-            if view.changes != changes:
+            fresh = view.changes != changes
+            if fresh:
                 changes, places.stale = view.changes, True
                 jobs = _jobs(view, others, reach)
-                shown_at = 0.0
-            if drawn or not shown_at or clock.elapsed() - shown_at >= CLOCK_SECONDS:
+            if fresh or drawn or clock.elapsed() - shown_at >= CLOCK_SECONDS:
                 chosen = wanted.of(jobs, clock.now())
                 shown.show(chosen, places.now(waiting_in(chosen)))
                 shown_at = clock.elapsed()
